@@ -1,0 +1,273 @@
+/* hfp.h: libhfpull, the one public header.
+ *
+ * The engine brings repositories of the Hugging Face Hub into the ordinary Hugging Face cache and proves every byte.
+ * Nothing here blocks: hfp_start() hands a job to the engine's own thread, hfp_poll_fd() becomes readable when events
+ * wait, hfp_event_next() takes them one by one. The four counts in struct hfp_status never run back within one process.
+ *
+ * Threads: one handle may be used from any one thread at a time. The library prints nothing, installs no signal
+ * handler and keeps no mutable global state of its own.
+ * Ownership: strings in a config or spec are copied by the call that takes them. An event belongs to the handle and
+ * lives until the next hfp_event_next() or hfp_close().
+ * Errors: calls return enum hfp_code; HFP_OK is 0. struct hfp_err is the caller's and never allocates. */
+#ifndef HFP_HFP_H
+#define HFP_HFP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HFP_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define HFP_API __attribute__((visibility("default")))
+#else
+#define HFP_API
+#endif
+
+/* What a failure means for the request that met it. */
+enum hfp_retry {
+    HFP_FINAL,    /* asking again cannot help */
+    HFP_AGAIN,    /* the retry policy decides when to ask again */
+    HFP_FRESH,    /* ask the Hub for a new location, then again: a signed URL has expired */
+    HFP_ELSEWHERE /* this source gave a wrong answer: ask another address or connection */
+};
+
+/* name, process exit status, retry class, text. Nobody else decides what is retryable or how a program ends. */
+#define HFP_CODES(X)                                                                                                   \
+    X(OK, 0, HFP_FINAL, "ok")                                                                                          \
+    X(E_INTERNAL, 1, HFP_FINAL, "internal error")                                                                      \
+    X(E_NOMEM, 1, HFP_FINAL, "out of memory")                                                                          \
+    X(E_CORRUPT, 1, HFP_FINAL, "damaged record")                                                                       \
+    X(E_VERSION, 1, HFP_FINAL, "unknown format version")                                                               \
+    X(E_AGAIN, 1, HFP_FINAL, "nothing yet")                                                                            \
+    X(E_ARG, 2, HFP_FINAL, "wrong argument")                                                                           \
+    X(E_NET, 3, HFP_FINAL, "network gave up")                                                                          \
+    X(E_DNS, 3, HFP_AGAIN, "name not found")                                                                           \
+    X(E_CONNECT, 3, HFP_AGAIN, "no connection")                                                                        \
+    X(E_TLS, 3, HFP_AGAIN, "TLS failed")                                                                               \
+    X(E_PROXY, 3, HFP_AGAIN, "proxy failed")                                                                           \
+    X(E_RESET, 3, HFP_AGAIN, "connection lost")                                                                        \
+    X(E_TIMEOUT, 3, HFP_AGAIN, "no answer in time")                                                                    \
+    X(E_SILENT, 3, HFP_AGAIN, "connection silent")                                                                     \
+    X(E_SLOW, 3, HFP_AGAIN, "connection far slower than its peers")                                                    \
+    X(E_SHORT, 3, HFP_AGAIN, "answer ended early")                                                                     \
+    X(E_SERVER, 3, HFP_AGAIN, "server error")                                                                          \
+    X(E_BUSY, 3, HFP_AGAIN, "asked to slow down")                                                                      \
+    X(E_PORTAL, 3, HFP_AGAIN, "a login page answered instead of the Hub")                                              \
+    X(E_EXPIRED, 3, HFP_FRESH, "signed location expired")                                                              \
+    X(E_PROTO, 3, HFP_ELSEWHERE, "answer that makes no sense")                                                         \
+    X(E_CONTENT, 4, HFP_FINAL, "wrong content")                                                                        \
+    X(E_AUTH, 5, HFP_FINAL, "token refused")                                                                           \
+    X(E_GATED, 5, HFP_FINAL, "gated repository")                                                                       \
+    X(E_FORBIDDEN, 5, HFP_FINAL, "not allowed")                                                                        \
+    X(E_NO_REPO, 6, HFP_FINAL, "no such repository")                                                                   \
+    X(E_NO_REVISION, 6, HFP_FINAL, "no such revision")                                                                 \
+    X(E_NO_FILE, 6, HFP_FINAL, "no such file")                                                                         \
+    X(E_NO_MATCH, 6, HFP_FINAL, "no file matches")                                                                     \
+    X(E_NO_SPACE, 7, HFP_FINAL, "disk full")                                                                           \
+    X(E_QUOTA, 7, HFP_FINAL, "disk quota exceeded")                                                                    \
+    X(E_IO, 7, HFP_FINAL, "disk error")                                                                                \
+    X(E_LOCKED, 8, HFP_FINAL, "locked by another process")                                                             \
+    X(E_OFFLINE, 9, HFP_FINAL, "offline and incomplete")                                                               \
+    X(E_CANCELLED, 130, HFP_FINAL, "cancelled")
+
+enum hfp_code {
+#define X(name, exit_status, retry, text) HFP_##name,
+    HFP_CODES(X)
+#undef X
+        HFP_CODE_COUNT
+};
+
+HFP_API const char *hfp_code_text(enum hfp_code code);
+HFP_API const char *hfp_code_name(enum hfp_code code); /* "E_GATED": stable, for JSON */
+HFP_API int hfp_exit_status(enum hfp_code code);
+
+/* Plain data: copied by assignment, crosses threads. The message is one sentence without secrets. */
+struct hfp_err {
+    enum hfp_code code;
+    int sys_errno;
+    int http_status;
+    char message[512];
+};
+
+enum hfp_verb {
+    HFP_PULL,   /* fetch what is missing, prove, publish */
+    HFP_VERIFY, /* read the disk and prove it against the Hub's list; changes nothing but receipts */
+    HFP_REPAIR, /* find damaged blocks by the receipts' digests and fetch only those */
+    HFP_PLAN    /* the dry run: what a pull would do; writes nothing */
+};
+
+enum hfp_repo_type { HFP_MODEL, HFP_DATASET, HFP_SPACE };
+enum hfp_family { HFP_ANY_FAMILY, HFP_IPV4, HFP_IPV6 };
+
+struct hfp_config {
+    const char *endpoint;      /* NULL: https://huggingface.co; no trailing slash needed */
+    const char *token;         /* NULL: none. Sent to the endpoint's origin only */
+    const char *hub_cache;     /* the "hub" folder; required */
+    const char *state_dir;     /* learned hosts; NULL: nothing is remembered */
+    const char *user_agent;    /* NULL: hf-pull/<version> */
+    const char *proxy;         /* NULL: the environment decides, as libcurl does; "": none */
+    const char *ca_file;       /* NULL: the system's */
+    const char *ca_dir;        /* NULL: the system's */
+    const char *const *resolve; /* NULL-terminated "host:port:addr[,addr...]" entries, as curl --resolve; or NULL */
+    enum hfp_family family;
+    uint32_t max_connections;  /* byte connections in all; 0: learned, 1..16 */
+    uint64_t chunk_bytes;      /* longest segment and unit of "chunk" lines; 0: 50 MiB */
+    uint64_t limit_bytes_per_s; /* all jobs together; 0: none */
+    uint64_t timeout_ns;       /* a silent connection is cut after this; 0: 300 s */
+    uint64_t stall_timeout_ns; /* its range goes to another one after this; 0: 30 s */
+    uint64_t api_timeout_ns;   /* one API call; 0: 30 s */
+    uint32_t max_rounds;       /* rounds without progress before giving up; 0: never */
+    bool max_rounds_given;     /* the user chose it: no 30 s fall back to exit 9 */
+    bool no_symlinks;          /* HF_HUB_DISABLE_SYMLINKS */
+    void (*log)(void *ctx, int level, const char *text); /* any thread; NULL: silence. Levels: enum hfp_log_level */
+    void *log_ctx;
+    int log_level;
+};
+
+enum hfp_log_level { HFP_LOG_ERROR, HFP_LOG_WARN, HFP_LOG_INFO, HFP_LOG_DEBUG, HFP_LOG_TRACE };
+
+struct hfp_job_spec {
+    enum hfp_verb verb;
+    enum hfp_repo_type type;
+    const char *repo;                  /* ns/name or name */
+    const char *revision;              /* branch, tag, refs/pr/N or commit; NULL: main */
+    const char *const *paths;          /* exact file names; NULL-terminated; or NULL. "dir/" means all below */
+    const char *const *include;        /* Python fnmatch patterns; NULL-terminated; or NULL */
+    const char *const *exclude;
+    const char *local_dir;             /* NULL: into the cache */
+    bool force;                        /* fetch even what is proved */
+    bool offline;                      /* never ask the network */
+    uint64_t limit_bytes_per_s;        /* this job; 0: none */
+};
+
+#define HFP_STATES(X)                                                                                                  \
+    X(QUEUED, "queued") X(RESOLVING, "resolving") X(DOWNLOADING, "downloading") X(VERIFYING, "verifying")              \
+    X(REPAIRING, "repairing") X(PAUSED, "paused") X(WAITING, "waiting") X(DONE, "done") X(FAILED, "failed")            \
+    X(CANCELLED, "cancelled")
+
+enum hfp_state {
+#define X(name, text) HFP_##name,
+    HFP_STATES(X)
+#undef X
+        HFP_STATE_COUNT
+};
+HFP_API const char *hfp_state_text(enum hfp_state state);
+
+/* Why nothing moves, or why it will not soon. The words are in hfp_wait_text() and, with figures, in status.wait_text. */
+#define HFP_WAITS(X)                                                                                                   \
+    X(NOT_WAITING, "") X(WAIT_SILENCE, "silence") X(WAIT_RETRY, "retry") X(WAIT_HUB_BUSY, "hub busy")                  \
+    X(WAIT_CONNECT, "connecting") X(WAIT_LOCK, "lock") X(WAIT_DISK, "disk") X(WAIT_LIMIT, "limit")                     \
+    X(WAIT_PAUSED, "paused") X(WAIT_HASH, "hashing")
+
+enum hfp_wait {
+#define X(name, text) HFP_##name,
+    HFP_WAITS(X)
+#undef X
+        HFP_WAIT_COUNT
+};
+HFP_API const char *hfp_wait_text(enum hfp_wait wait);
+
+#define HFP_FRONTS 4
+
+/* One file that is moving now. */
+struct hfp_front {
+    char path[256]; /* shortened in the middle when longer */
+    uint64_t size_bytes, recorded_bytes, rate_bytes_per_s;
+    char host[128];    /* who serves it: host name */
+    char address[64];  /* and address; "" when not connected */
+    uint32_t rtt_us;   /* 0 when unknown */
+};
+
+/* A snapshot of one job. Bytes are of distinct content, each blob counted once. */
+struct hfp_status {
+    uint64_t job;
+    enum hfp_verb verb;
+    enum hfp_state state;
+    enum hfp_wait wait;
+    bool stalled;          /* nothing arrived for 30 s (--stall-timeout) although it should */
+    char wait_text[200];   /* one phrase with figures: "8 of 8 connections silent, trying IPv4" */
+    uint64_t quiet_ns;     /* since the last byte arrived */
+    char commit[41];       /* "" until resolved */
+    bool stale;            /* the Hub was not reached; commit is the last known one */
+    uint64_t files, files_proved, shards;
+    uint64_t total_bytes, here_bytes; /* here: recorded or in place when the job began */
+    uint64_t free_bytes;              /* on the target file system when planned */
+    uint64_t received_bytes, recorded_bytes, proved_bytes, in_place_bytes, wire_bytes;
+    uint64_t rate_bytes_per_s;        /* 5 s mean of distinct bytes received; 0 when nothing moves */
+    uint64_t eta_low_s, eta_high_s;   /* UINT64_MAX: unknown */
+    uint32_t connections, connections_silent;
+    uint64_t elapsed_ns;
+    uint32_t fronts;
+    struct hfp_front front[HFP_FRONTS];
+    /* for the end summary */
+    uint64_t kept_bytes, adopted_bytes, fetched_bytes, repaired_bytes, refetched_bytes;
+    uint64_t fetch_bytes, fetch_files;        /* the plan: what had to come over the wire */
+    uint64_t prove_bytes, prove_files;        /* the plan: here already, to be hashed before it is believed */
+    uint64_t requests, connections_lost, rounds;
+    uint64_t waited_ns[HFP_WAIT_COUNT];       /* time lost by reason */
+    uint64_t errors[HFP_CODE_COUNT];          /* requests that failed, by code */
+    int64_t receipts_unix_s;                  /* oldest receipt relied on when nothing had to be done; 0: none */
+    struct hfp_err error;                     /* state failed, cancelled, or the reason of waiting */
+};
+
+enum hfp_event_type {
+    HFP_EV_STATE,    /* status.state changed */
+    HFP_EV_PLAN,     /* listing and plan are known: totals in status */
+    HFP_EV_PROGRESS, /* at most 4 a second and job; older unread ones are replaced */
+    HFP_EV_STALLED,  /* wait_text says why */
+    HFP_EV_RECOVERED,
+    HFP_EV_FILE,     /* one file: path, file_state */
+    HFP_EV_CHUNK,    /* a run of chunk_bytes was recorded: path, first_byte, last_byte, hash */
+    HFP_EV_NOTE,     /* something the user may want to know: text */
+    HFP_EV_DONE      /* the last event of a job: state done, failed or cancelled */
+};
+
+enum hfp_file_state { HFP_FILE_FETCHING, HFP_FILE_PROVED, HFP_FILE_REPAIRED, HFP_FILE_DAMAGED, HFP_FILE_MISSING,
+                      HFP_FILE_FAILED, HFP_FILE_PLANNED };
+
+struct hfp_event {
+    uint64_t seq;          /* 1, 2, 3 ... per handle, no gaps in what hfp_event_next() returns */
+    int64_t unix_ms;
+    enum hfp_event_type type;
+    const char *repo;      /* as asked */
+    const char *revision;  /* as asked */
+    const char *path;      /* the file this is about, or NULL */
+    const char *hash;      /* hex sha256, git sha1 (FILE) or BLAKE3 (CHUNK); or NULL */
+    enum hfp_file_state file_state;
+    uint64_t size_bytes, here_bytes;      /* FILE */
+    uint64_t first_byte, last_byte;       /* CHUNK; NOTE about a range */
+    uint64_t chunk, chunks;               /* CHUNK: recorded so far, of this many */
+    const char *text;      /* NOTE, FILE failed: one sentence; or NULL */
+    int level;             /* NOTE: HFP_LOG_WARN tells the user at once, HFP_LOG_INFO only with -v */
+    const char *snapshot;  /* DONE of a pull: the folder; or NULL */
+    struct hfp_status status;
+};
+
+struct hfp;
+
+/* Starts the engine's thread. On success the caller owns *out; on failure *out is untouched. */
+HFP_API int hfp_open(struct hfp **out, const struct hfp_config *config, struct hfp_err *err);
+/* Cancels what runs, records what is finished, joins all threads. NULL is fine. */
+HFP_API void hfp_close(struct hfp *h);
+/* Readable while events wait. Never read from it yourself. */
+HFP_API int hfp_poll_fd(const struct hfp *h);
+/* Checks and queues a job; *job is its id, 1, 2, 3 ... HFP_E_ARG names the field that is wrong. */
+HFP_API int hfp_start(struct hfp *h, const struct hfp_job_spec *spec, uint64_t *job, struct hfp_err *err);
+/* The next event, or NULL when none waits. */
+HFP_API const struct hfp_event *hfp_event_next(struct hfp *h);
+/* Commands take effect at the engine's next turn and show in its events. Unknown or ended jobs: HFP_E_ARG. */
+HFP_API int hfp_pause(struct hfp *h, uint64_t job);
+HFP_API int hfp_resume(struct hfp *h, uint64_t job);
+HFP_API int hfp_cancel(struct hfp *h, uint64_t job);
+/* Bytes per second, 0 for no limit; job 0 means all jobs together. */
+HFP_API int hfp_limit(struct hfp *h, uint64_t job, uint64_t bytes_per_s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,112 @@
+#include "base/log.h"
+#include "base/auto.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_token_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.' || c == '~' || c == '+' || c == '/' ||
+           c == '=';
+}
+
+/* Replaces the token that starts at text[at] by "***"; the text never grows. Returns where to go on. */
+static size_t cut_token(char *text, size_t at)
+{
+    size_t end = at;
+    while (is_token_char(text[end]))
+        end++;
+    if (end - at < 3)
+        return end;
+    memcpy(text + at, "***", 3);
+    memmove(text + at + 3, text + end, strlen(text + end) + 1);
+    return at + 3;
+}
+
+static bool ends_word(char c)
+{
+    return c == 0 || isspace((unsigned char)c) || c == '"' || c == '\'';
+}
+
+static size_t word_end(const char *text, size_t at)
+{
+    while (!ends_word(text[at]))
+        at++;
+    return at;
+}
+
+/* "://user:password@": a proxy's URL may carry both. Returns where the host begins. */
+static size_t cut_userinfo(char *text, size_t at)
+{
+    size_t from = at + 3, end = from + strcspn(text + from, "/?#"), host = from;
+    size_t word = word_end(text, from);
+    for (size_t i = from; i < MIN(end, word); i++)
+        if (text[i] == '@')
+            host = i + 1;
+    if (host - from < 4)
+        return host;
+    memcpy(text + from, "***@", 4);
+    memmove(text + from + 4, text + host, strlen(text + host) + 1);
+    return from + 4;
+}
+
+/* A signed URL carries its secret in the query: keep what stands before it. */
+static size_t cut_query(char *text, size_t at)
+{
+    size_t end = word_end(text, at);
+    if (end - at < 4)
+        return end;
+    memcpy(text + at, "?...", 4);
+    memmove(text + at + 4, text + end, strlen(text + end) + 1);
+    return at + 4;
+}
+
+/* "?name=": the query of a URL, whole or without scheme and host. */
+static bool is_query(const char *text)
+{
+    size_t n = strspn(text + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.%");
+    return text[0] == '?' && n > 0 && text[1 + n] == '=';
+}
+
+static bool is_token(const char *text, size_t at)
+{
+    return strncmp(text + at, "hf_", 3) == 0 && (at == 0 || !isalnum((unsigned char)text[at - 1])) &&
+           strspn(text + at + 3, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") >= 16;
+}
+
+void log_redact(char *text)
+{
+    bool in_url = false;
+    for (size_t i = 0; text[i];) {
+        if (ends_word(text[i]))
+            in_url = false;
+        if (strncmp(text + i, "://", 3) == 0) {
+            in_url = true;
+            i = cut_userinfo(text, i);
+        } else if (text[i] == '?' && (in_url || is_query(text + i))) {
+            i = cut_query(text, i);
+        } else if (strncasecmp(text + i, "Bearer ", 7) == 0) {
+            i = cut_token(text, i + 7);
+        } else if (is_token(text, i)) {
+            i = cut_token(text, i);
+        } else {
+            i++;
+        }
+    }
+}
+
+void log_at(const struct log *log, int level, const char *fmt, ...)
+{
+    if (!log || !log->sink || level > log->level)
+        return;
+    char text[LOG_TEXT_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    log_redact(text);
+    log->sink(log->ctx, level, text);
+}

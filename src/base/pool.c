@@ -1,0 +1,56 @@
+#include "base/pool.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+struct pool {
+    unsigned buffers, mapped, idle;
+    uint8_t *idle_buffer[];
+};
+
+int pool_new(struct pool **out, unsigned buffers, struct hfp_err *err)
+{
+    struct pool *p = calloc(1, sizeof *p + buffers * sizeof *p->idle_buffer);
+    if (!p)
+        return err_nomem(err);
+    p->buffers = buffers;
+    *out = p;
+    return HFP_OK;
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p)
+        return;
+    assert(p->idle == p->mapped);
+    while (p->idle > 0)
+        munmap(p->idle_buffer[--p->idle], POOL_BUFFER_BYTES);
+    free(p);
+}
+
+unsigned pool_free_count(const struct pool *p)
+{
+    return p->idle + (p->buffers - p->mapped);
+}
+
+uint8_t *pool_get(struct pool *p, bool head)
+{
+    if (pool_free_count(p) <= (head ? 0 : POOL_RESERVED))
+        return NULL;
+    if (p->idle > 0)
+        return p->idle_buffer[--p->idle];
+    void *b = mmap(NULL, POOL_BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b == MAP_FAILED)
+        return NULL; /* waits as if all were taken: memory may come back */
+    p->mapped++;
+    return b;
+}
+
+void pool_put(struct pool *p, uint8_t *buffer)
+{
+    if (!buffer)
+        return;
+    assert(p->idle < p->mapped);
+    p->idle_buffer[p->idle++] = buffer;
+}

@@ -1,0 +1,60 @@
+/* cache/partial.h: the unfinished file of one content: found, claimed, adopted, written, closed.
+ *
+ * Names: <base>.<8 hex>.incomplete and beside it <base>.<8 hex>.digests. The caller holds the lock of the place (or
+ * locks are void). Claim by rename: a dead owner's digests file is renamed to a fresh suffix (atomic: one wins), then
+ * its data. Foreign leftovers (<base>.incomplete of huggingface_hub 0.x-1.17, <base>.<8 hex>.incomplete without digests
+ * of 1.18+) are taken over by rename as guesses. Several candidates: the one with most recorded blocks wins, the other
+ * dead ones are removed by partial_sweep() after publishing. */
+#ifndef HFP_CACHE_PARTIAL_H
+#define HFP_CACHE_PARTIAL_H
+
+#include "cache/digests.h"
+#include "cache/store.h"
+
+struct partial {
+    const struct store *store;
+    int fd;                 /* read and write */
+    int dir;                /* the folder it lives in; owned unless dir_borrowed */
+    bool dir_borrowed;      /* it is the store's: a small file opens no folder */
+    char name[192];         /* <base>.<8 hex>.incomplete */
+    char digests_name[192];
+    struct digests *digests; /* NULL for files of one block: there is nothing to resume */
+    uint64_t size_bytes;
+    uint64_t blocks;
+    uint8_t *recorded;      /* bitmap: digest present on disk; blocks bits, NULL when digests is NULL */
+    uint8_t *guessed;       /* bitmap: bytes present but of unknown worth (adopted); NULL when none */
+    uint64_t recorded_blocks, guessed_blocks;
+    char adopted_from[192]; /* file name that was taken over, "" otherwise */
+};
+
+/* Claims, adopts or creates. force: leave what is there alone and start empty. HFP_E_LOCKED: a living owner on this or
+ * another host has it. On success the caller owns *out. */
+int partial_claim(struct partial **out, const struct place *p, const char *commit, bool force, int64_t unix_s,
+                  struct hfp_err *err);
+/* Takes a damaged file out of its place and makes a partial of it: blocks the receipt has digests for are kept to be
+ * checked, without a receipt all of it is a guess. A link into a shared store and a file of one block stay where they
+ * are: publishing replaces them. Same errors and ownership as partial_claim. */
+int partial_demote(struct partial **out, const struct place *p, const char *commit, int64_t unix_s, struct hfp_err *err);
+/* What partial_claim would find, without touching anything: for plans and progress at the start. */
+struct partial_look {
+    uint64_t recorded_blocks, guessed_bytes;
+    bool alive;    /* someone else is writing it */
+    uint64_t bytes_seen; /* size of the largest candidate: growth tells that a holder makes progress */
+};
+void partial_look(struct partial_look *out, const struct place *p, int64_t unix_s);
+/* Reserves space up to `bytes` from `at` (at most 256 MiB ahead, size kept); quiet where unsupported,
+ * HFP_E_NO_SPACE or HFP_E_QUOTA where the disk says so. */
+int partial_reserve(struct partial *pt, uint64_t at, uint64_t bytes, struct hfp_err *err);
+/* Unlinked under us (hf cache prune)? */
+bool partial_unlinked(const struct partial *pt);
+/* Data, then digests and heartbeat: what was recorded before survives power loss. */
+int partial_sync(struct partial *pt, int64_t unix_s, struct hfp_err *err);
+/* Closes. keep false removes the files. A kept one loses its owner, so the next run claims it at once. */
+void partial_close(struct partial *pt, bool keep);
+/* Removes every partial of this place whose owner is dead, ours by name included. Reads the whole folder, so for files
+ * of one block it does nothing: their own leftovers are replaced by the next claim, others go by partial_sweep_all(). */
+void partial_sweep(const struct place *p, int64_t unix_s);
+/* Once at the end of a job: every dead partial in blobs/ whose content is published, each under its lock. */
+void partial_sweep_all(const struct store *s, int64_t unix_s);
+
+#endif

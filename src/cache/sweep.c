@@ -1,0 +1,80 @@
+#include "cache/partial.h"
+
+#include "cache/leftovers.h"
+#include "cache/lock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void sweep(const struct place *p, int64_t unix_s)
+{
+    AUTO_FREE struct leftover *items = NULL;
+    size_t n = 0;
+    int dir = -1;
+    AUTO(fd_closep) int own = -1;
+    if (leftovers_open_dir(&dir, &own, p, NULL))
+        return;
+    if (leftovers_find(&items, &n, p, dir, true, unix_s, NULL))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].alive || items[i].closed)
+            continue;
+        /* Data first: killed in between, the digests alone are still seen as a leftover of this place. */
+        if (items[i].data[0])
+            io->unlinkat(dir, items[i].data, 0);
+        if (items[i].digests[0])
+            io->unlinkat(dir, items[i].digests, 0);
+    }
+}
+
+void partial_sweep(const struct place *p, int64_t unix_s)
+{
+    if (blocks_of(p->size_bytes) > 1)
+        sweep(p, unix_s);
+}
+
+/* The etag of "<etag>.<anything>.incomplete|digests" or "<etag>.incomplete". */
+static bool etag_of(char etag[65], const char *name)
+{
+    size_t n = strspn(name, "0123456789abcdef");
+    const char *end = strrchr(name, '.');
+    if ((n != 40 && n != 64) || name[n] != '.' || (strcmp(end, ".incomplete") != 0 && strcmp(end, ".digests") != 0))
+        return false;
+    memcpy(etag, name, n);
+    etag[n] = 0;
+    return true;
+}
+
+static void sweep_published(const struct store *s, const char *etag, int64_t unix_s)
+{
+    struct stat st;
+    struct content_id id;
+    if (io->fstatat(s->blobs, etag, &st, 0) < 0 || !S_ISREG(st.st_mode) || content_id_parse(&id, etag))
+        return;
+    AUTO_FREE struct place *p = calloc(1, sizeof *p);
+    if (!p)
+        return;
+    place_of(p, s, &id, (uint64_t)st.st_size, NULL, NULL);
+    AUTO(fd_closep) int lock = -1;
+    if (lock_try(&lock, p, NULL) == HFP_OK)
+        sweep(p, unix_s);
+}
+
+void partial_sweep_all(const struct store *s, int64_t unix_s)
+{
+    char etag[65], last[65] = "";
+    if (s->blobs < 0 || !s->writable || s->is_local)
+        return;
+    int again = io_openat(s->blobs, ".", O_RDONLY | O_DIRECTORY, 0);
+    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
+    if (!list) {
+        fd_closep(&again);
+        return;
+    }
+    for (struct dirent *e; (e = io->readdir(list));) {
+        if (!etag_of(etag, e->d_name) || strcmp(etag, last) == 0)
+            continue;
+        memcpy(last, etag, sizeof last);
+        sweep_published(s, etag, unix_s);
+    }
+}

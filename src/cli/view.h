@@ -1,0 +1,95 @@
+/* cli/view.h: one way of saying what happens. All views are fed by the same events and by nothing else, so that none
+ * can say something the others do not.
+ *
+ * main thread only. A view owns what it opened; view_free(NULL) is fine. */
+#ifndef HFP_CLI_VIEW_H
+#define HFP_CLI_VIEW_H
+
+#include "cli/screen.h"
+#include "cli/spec.h"
+#include "hfp/hfp.h"
+
+#define FINDINGS_NAMED 3 /* files named in one sentence; more are counted */
+
+/* Files an event said something special about. */
+struct findings {
+    uint64_t n;
+    char name[FINDINGS_NAMED][256];
+    char text[FINDINGS_NAMED][200];
+};
+
+/* One job, when it is over. */
+struct job_result {
+    const struct target *target;
+    char label[REPO_MAX + REVISION_MAX + 16]; /* as one would type it: datasets/ns/name@rev */
+    enum hfp_verb verb;
+    bool ran;                 /* false: never begun, a signal came first */
+    struct hfp_err error;     /* code HFP_OK: done */
+    struct hfp_status status; /* the last one seen */
+    struct findings damaged, missing, repaired;
+    char *snapshot; /* or NULL */
+};
+
+struct run_result {
+    const struct job_result *jobs;
+    size_t n;
+    int exit_status;
+    int signal; /* that ended it; 0: none */
+};
+
+struct view;
+struct view_ops {
+    void (*event)(struct view *v, const struct hfp_event *ev, uint64_t now_ns);
+    void (*tick)(struct view *v, uint64_t now_ns);               /* four times a second; may be NULL */
+    void (*job_end)(struct view *v, const struct job_result *r); /* may be NULL */
+    void (*end)(struct view *v, const struct run_result *r);     /* may be NULL */
+    void (*log)(struct view *v, int level, const char *text);    /* the engine's log; may be NULL */
+    void (*free)(struct view *v);
+};
+struct view {
+    const struct view_ops *ops;
+};
+
+static inline void view_free(struct view *v)
+{
+    if (v)
+        v->ops->free(v);
+}
+
+/* NULL when out of memory. screen must live longer than the view. */
+struct view *bar_new(struct screen *s);
+struct view *lines_new(struct screen *s, uint64_t interval_ns);
+struct view *json_new(struct screen *s);
+struct view *progress_file_new(const char *path);
+
+struct talk_options {
+    bool quiet, several, offline_asked;
+    unsigned verbose;
+    const char *endpoint;
+};
+struct view *talk_new(struct screen *s, const struct talk_options *options);
+/* Opens the file at once: a report that cannot be written is better known before than after eight hours. */
+int report_new(struct view **out, const char *path, struct hfp_err *err);
+int report_error(const struct view *v, struct hfp_err *err); /* after the end: why it could not be written */
+
+/* What a status shows as its figure: proved bytes for verify, recorded bytes for all else. */
+static inline uint64_t shown_bytes(const struct hfp_status *st)
+{
+    return st->verb == HFP_VERIFY ? st->proved_bytes : st->recorded_bytes;
+}
+
+/* The middle of the estimate, or UINT64_MAX. */
+static inline uint64_t eta_s(const struct hfp_status *st)
+{
+    if (st->eta_low_s == UINT64_MAX || st->eta_high_s == UINT64_MAX || st->rate_bytes_per_s == 0)
+        return UINT64_MAX;
+    return st->eta_low_s + (st->eta_high_s - st->eta_low_s) / 2;
+}
+
+/* "main -> 4c44647", "24 files, 61.08 GB": pieces several views use, so that they are the same words. */
+void revision_piece(struct text *t, const char *revision, const char *commit);
+void files_piece(struct text *t, const struct hfp_status *st);
+/* Why nothing moves: wait_text, or the word for the reason when the engine has no figures. */
+const char *reason(const struct hfp_status *st);
+
+#endif

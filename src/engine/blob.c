@@ -1,0 +1,387 @@
+#include "engine/internal.h"
+
+#include "base/auto.h"
+#include "cache/lock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const state_names[BLOB_STATES] = { "none", "new", "claim", "locked", "prove", "fetch", "repair",
+                                                      "publish", "link", "close", "end" };
+
+/* NEW -> CLAIM -> FETCH -> PUBLISH -> END is the usual way. An empty cell is a bug in us. */
+static const uint8_t blob_next[BLOB_STATES][BLOBEV_COUNT] = {
+    [BLOB_NEW] = { [BLOBEV_CLAIM] = BLOB_CLAIM, [BLOBEV_PRESENT] = BLOB_PROVE, [BLOBEV_HERE] = BLOB_LINK,
+                   [BLOBEV_VERIFIED] = BLOB_END },
+    [BLOB_CLAIM] = { [BLOBEV_LOCKED] = BLOB_LOCKED, [BLOBEV_PRESENT] = BLOB_PROVE, [BLOBEV_HERE] = BLOB_LINK,
+                     [BLOBEV_CLAIMED] = BLOB_FETCH, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_LOCKED] = { [BLOBEV_CLAIM] = BLOB_CLAIM, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_PROVE] = { [BLOBEV_RIGHT] = BLOB_LINK, [BLOBEV_WRONG] = BLOB_CLAIM, [BLOBEV_VERIFIED] = BLOB_END,
+                     [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_FETCH] = { [BLOBEV_RIGHT] = BLOB_PUBLISH, [BLOBEV_WRONG] = BLOB_REPAIR, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_REPAIR] = { [BLOBEV_RIGHT] = BLOB_PUBLISH, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_PUBLISH] = { [BLOBEV_PUBLISHED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_LINK] = { [BLOBEV_PUBLISHED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_CLOSE] = { [BLOBEV_CLOSED] = BLOB_END },
+};
+
+static void enter(struct blob *b);
+
+void blob_move(struct blob *b, enum blob_event ev)
+{
+    enum blob_state to = blob_next[b->state][ev];
+    assert(to != BLOB_NONE);
+    log_trace(&b->job->core->log, "%s: %s -> %s", b->file->path, state_names[b->state], state_names[to]);
+    b->state = to;
+    enter(b);
+}
+
+bool blob_is_active(const struct blob *b)
+{
+    return b->state != BLOB_END;
+}
+
+struct blob *blob_new(struct job *job, uint32_t index)
+{
+    struct blob *b = calloc(1, sizeof *b);
+    if (!b)
+        return NULL;
+    const struct plan_blob *pb = &job->plan->blob[index];
+    b->job = job;
+    b->index = index;
+    b->file = listing_at(job->listing, pb->file);
+    b->state = BLOB_NEW;
+    b->small = b->file->size_bytes <= BLOCK_BYTES;
+    b->blocks = blocks_of(b->file->size_bytes);
+    b->counted_bytes = pb->here_bytes;
+    b->lock_fd = -1;
+    b->sync_ns = core_now(job->core);
+    place_of(&b->place, job->store, &b->file->id, b->file->size_bytes, job->commit, b->file->path);
+    return b;
+}
+
+void blob_free(struct blob *b)
+{
+    if (!b)
+        return;
+    assert(b->busy == 0 && b->handed_count == 0 && !b->partial);
+    fetch_free(b->fetch);
+    fetch_free(b->again);
+    digest_free(b->digest);
+    opinion_free(b->opinion);
+    fd_closep(&b->lock_fd);
+    free(b->mark);
+    free(b->doubt);
+    free(b->server);
+    free(b);
+}
+
+/* ---- tasks that wait for the disk ---- */
+
+enum errand { ERRAND_CLAIM, ERRAND_PROVE, ERRAND_LINK, ERRAND_CLOSE };
+
+struct errand_task {
+    struct task task;
+    struct blob *blob;
+    enum errand errand;
+    int64_t unix_s;
+    /* results */
+    enum blob_event outcome;
+    struct partial_look look;
+    long holder;
+    struct prove prove;
+    struct hfp_err err;
+};
+
+static int link_all(const struct blob *b, int64_t unix_s, struct hfp_err *err)
+{
+    const struct job *job = b->job;
+    for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
+        const char *path = listing_at(job->listing, f)->path;
+        if (publish_linked(&b->place, job->commit, path))
+            continue;
+        int rc = publish_link(&b->place, job->commit, path, unix_s, err);
+        if (rc)
+            return rc;
+    }
+    return HFP_OK;
+}
+
+/* Under the lock: someone else may have finished it while we waited. */
+static int claim_locked(struct errand_task *e)
+{
+    struct blob *b = e->blob;
+    const struct spec *spec = &b->job->spec;
+    struct receipt_look look = { 0 };
+    if (b->file->size_bytes == 0) {
+        e->outcome = BLOBEV_HERE;
+        return publish_empty(&b->place, e->unix_s, &e->err);
+    }
+    if (!spec->force && !b->damaged) {
+        receipt_look(&look, &b->place);
+        if (look.file_present) {
+            e->outcome = look.verdict == RECEIPT_HOLDS ? BLOBEV_HERE : BLOBEV_PRESENT;
+            return HFP_OK;
+        }
+    }
+    e->outcome = BLOBEV_CLAIMED;
+    if (b->damaged || look.file_wrong_size)
+        return partial_demote(&b->partial, &b->place, b->job->commit, e->unix_s, &e->err);
+    return partial_claim(&b->partial, &b->place, b->job->commit, spec->force, e->unix_s, &e->err);
+}
+
+static void claim_run(struct errand_task *e)
+{
+    struct blob *b = e->blob;
+    int rc = place_prepare(&b->place, &e->err);
+    if (!rc && b->lock_fd < 0)
+        rc = lock_try(&b->lock_fd, &b->place, &e->err);
+    if (!rc)
+        rc = claim_locked(e);
+    if (rc == HFP_E_LOCKED) {
+        fd_closep(&b->lock_fd);
+        partial_look(&e->look, &b->place, e->unix_s);
+        e->holder = lock_holder(&b->place);
+        e->outcome = BLOBEV_LOCKED;
+        e->err.code = HFP_OK;
+    }
+}
+
+static void prove_run(struct errand_task *e)
+{
+    struct blob *b = e->blob;
+    e->prove = (struct prove){ .place = &b->place, .stop = &b->job->stop, .read_bytes = &b->job->read_bytes };
+    if (prove_file(&e->prove, e->unix_s, &e->err) == HFP_OK)
+        e->outcome = e->prove.verdict == PROVE_MATCHES ? BLOBEV_RIGHT : BLOBEV_WRONG;
+}
+
+static void close_run(struct errand_task *e)
+{
+    struct blob *b = e->blob;
+    if (b->partial) {
+        bool keep = !b->small && (b->partial->recorded_blocks > 0 || b->counted_bytes > 0 || b->partial->guessed_blocks > 0);
+        if (keep)
+            partial_sync(b->partial, e->unix_s, NULL);
+        partial_close(b->partial, keep);
+        b->partial = NULL;
+    }
+    fd_closep(&b->lock_fd);
+    e->outcome = BLOBEV_CLOSED;
+}
+
+static void errand_run(struct task *t)
+{
+    struct errand_task *e = container_of(t, struct errand_task, task);
+    switch (e->errand) {
+    case ERRAND_CLAIM:
+        claim_run(e);
+        break;
+    case ERRAND_PROVE:
+        prove_run(e);
+        break;
+    case ERRAND_LINK:
+        link_all(e->blob, e->unix_s, &e->err);
+        partial_sweep(&e->blob->place, e->unix_s);
+        fd_closep(&e->blob->lock_fd);
+        e->outcome = BLOBEV_PUBLISHED;
+        break;
+    case ERRAND_CLOSE:
+        close_run(e);
+        break;
+    }
+}
+
+static void locked(struct blob *b, const struct errand_task *e)
+{
+    uint64_t now_ns = core_now(b->job->core);
+    bool grew = e->look.bytes_seen > b->holder_bytes;
+    b->holder = e->holder;
+    b->holder_bytes = e->look.bytes_seen;
+    if (b->locked_since_ns == 0 || grew)
+        b->locked_since_ns = now_ns;
+}
+
+static void proved(struct blob *b, const struct errand_task *e)
+{
+    struct job *job = b->job;
+    if (e->outcome == BLOBEV_RIGHT) {
+        pipeline_count(b, b->file->size_bytes - b->counted_bytes);
+        return;
+    }
+    b->damaged = true;
+    char text[200];
+    bool absent = e->prove.verdict == PROVE_ABSENT;
+    if (e->prove.blocks_known && e->prove.bad_blocks > 0)
+        snprintf(text, sizeof text, "%llu of %llu blocks damaged, the first is block %llu (1 MiB at %.2f GB)",
+                 (unsigned long long)e->prove.bad_blocks, (unsigned long long)b->blocks,
+                 (unsigned long long)e->prove.first_bad, (double)e->prove.first_bad * (double)BLOCK_BYTES / 1e9);
+    else
+        snprintf(text, sizeof text, absent ? "missing" : "content is not what the Hub lists");
+    note_file(job, b->file, absent ? HFP_FILE_MISSING : HFP_FILE_DAMAGED, text);
+    if (job->spec.verb != HFP_VERIFY && !absent)
+        note_text(job, HFP_LOG_WARN, b->file->path, "%s; the rest is kept", text);
+    job->files_missing += absent;
+    job->files_damaged += !absent;
+    running_name_file(job, b->file->path, text);
+}
+
+static void errand_done(struct task *t)
+{
+    AUTO_FREE struct errand_task *e = container_of(t, struct errand_task, task);
+    struct blob *b = e->blob;
+    b->busy--;
+    b->job->busy--;
+    if (e->errand == ERRAND_CLOSE) {
+        blob_move(b, BLOBEV_CLOSED);
+        return;
+    }
+    if (b->failed)
+        return; /* blob_turn closes it */
+    if (e->err.code != HFP_OK) {
+        err_wrap(&e->err, "%s", b->file->path);
+        blob_fail(b, &e->err);
+        return;
+    }
+    if (e->outcome == BLOBEV_LOCKED)
+        locked(b, e);
+    if (e->errand == ERRAND_PROVE)
+        proved(b, e);
+    if (e->errand == ERRAND_PROVE && b->job->spec.verb == HFP_VERIFY) {
+        running_verified(b, e->outcome == BLOBEV_RIGHT);
+        return;
+    }
+    blob_move(b, e->outcome);
+}
+
+static void errand(struct blob *b, enum errand what, enum work_lane lane)
+{
+    struct errand_task *e = calloc(1, sizeof *e);
+    if (!e) {
+        struct hfp_err err;
+        err_nomem(&err);
+        blob_fail(b, &err);
+        return;
+    }
+    *e = (struct errand_task){ .task = { .run = errand_run, .done = errand_done }, .blob = b, .errand = what,
+                               .unix_s = core_unix_s(b->job->core) };
+    b->busy++;
+    b->job->busy++;
+    work_submit(b->job->core->config.work, lane, &e->task);
+}
+
+/* What a state does on arrival. */
+static void enter(struct blob *b)
+{
+    struct hfp_err err;
+    switch (b->state) {
+    case BLOB_CLAIM:
+        errand(b, ERRAND_CLAIM, LANE_FILES);
+        break;
+    case BLOB_LOCKED:
+        b->locked_retry_ns = core_now(b->job->core) + 500 * NS_PER_MS;
+        break;
+    case BLOB_PROVE:
+        errand(b, ERRAND_PROVE, LANE_HASH);
+        break;
+    case BLOB_LINK:
+        errand(b, ERRAND_LINK, LANE_FILES);
+        break;
+    case BLOB_FETCH:
+        if (b->partial->adopted_from[0])
+            note_text(b->job, HFP_LOG_INFO, b->file->path, "taking over %s, to be proved", b->partial->adopted_from);
+        if (pipeline_begin(b, &err) != HFP_OK)
+            blob_fail(b, &err);
+        else
+            pipeline_front(b);
+        break;
+    case BLOB_REPAIR:
+        job_move(b->job, HFP_REPAIRING);
+        repairing_begin(b);
+        break;
+    case BLOB_PUBLISH:
+        fetch_free(ptr_steal(&b->fetch));
+        fetch_free(ptr_steal(&b->again));
+        running_ready(b);
+        break;
+    case BLOB_CLOSE:
+        errand(b, ERRAND_CLOSE, LANE_FILES);
+        break;
+    case BLOB_END:
+        running_ended(b);
+        break;
+    default:
+        break;
+    }
+}
+
+void blob_begin(struct blob *b)
+{
+    const struct job *job = b->job;
+    enum plan_action action = job->plan->blob[b->index].action;
+    bool read_it = action == PLAN_HERE && (job->spec.verb == HFP_VERIFY || job->spec.verb == HFP_REPAIR);
+    if (action == PLAN_PROVE || read_it)
+        blob_move(b, BLOBEV_PRESENT);
+    else if (action == PLAN_HERE)
+        blob_move(b, BLOBEV_HERE);
+    else
+        blob_move(b, BLOBEV_CLAIM);
+}
+
+/* Stops what runs for it; closed, with what is recorded kept, as soon as no task uses it. */
+void blob_fail(struct blob *b, const struct hfp_err *err)
+{
+    if (b->failed)
+        return;
+    b->failed = true;
+    b->error = *err;
+    b->job->wake = true;
+}
+
+static bool closable(const struct blob *b)
+{
+    return b->state != BLOB_CLOSE && b->state != BLOB_END && b->state != BLOB_NEW;
+}
+
+static void lock_turn(struct blob *b, uint64_t now_ns)
+{
+    struct hfp_err err;
+    uint64_t waited_ns = ns_since(now_ns, b->locked_since_ns);
+    if (waited_ns >= LOCK_PATIENCE_NS) {
+        err_set(&err, HFP_E_LOCKED, b->holder ? "%s is locked by process %ld, %llu s without growth"
+                                              : "%s is locked by another process%.0ld, %llu s without growth",
+                b->file->path, b->holder, (unsigned long long)(waited_ns / NS_PER_S));
+        blob_fail(b, &err);
+    } else if (now_ns >= b->locked_retry_ns) {
+        blob_move(b, BLOBEV_CLAIM);
+    }
+}
+
+void blob_turn(struct blob *b, uint64_t now_ns)
+{
+    if (b->failed) {
+        fetch_free(ptr_steal(&b->fetch));
+        fetch_free(ptr_steal(&b->again));
+        if (b->busy == 0 && closable(b)) {
+            pipeline_drop_handed(b);
+            blob_move(b, BLOBEV_FAIL);
+        }
+        return;
+    }
+    if (b->state == BLOB_LOCKED)
+        lock_turn(b, now_ns);
+    if (b->state == BLOB_FETCH || b->state == BLOB_REPAIR) {
+        pipeline_front(b);
+        pipeline_sync(b, now_ns);
+    }
+}
+
+/* The publish task has run for it. */
+void blob_published(struct blob *b, const struct hfp_err *err)
+{
+    b->published = err->code == HFP_OK;
+    if (b->published)
+        blob_move(b, BLOBEV_PUBLISHED);
+    else
+        blob_fail(b, err);
+}

@@ -1,0 +1,225 @@
+#include "engine/internal.h"
+
+#include "base/auto.h"
+
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t mono(void *ctx)
+{
+    return core_now(ctx);
+}
+
+static int core_parts(struct core *c, struct hfp_err *err)
+{
+    const struct hfp_config *u = &c->config.user;
+    struct deadlines *d = &c->deadlines;
+    *d = deadlines_default();
+    d->cut_ns = u->timeout_ns ? u->timeout_ns : d->cut_ns;
+    d->silence_ns = u->stall_timeout_ns ? u->stall_timeout_ns : d->silence_ns;
+    d->api_ns = u->api_timeout_ns ? u->api_timeout_ns : d->api_ns;
+    int rc = pool_new(&c->pool, POOL_BUFFERS, err);
+    if (!rc)
+        rc = hosts_new(&c->hosts, u->resolve, u->family, err);
+    if (rc)
+        return rc;
+    struct transfer_config t = { .http = c->config.http, .pool = c->pool, .hosts = c->hosts, .log = &c->log,
+                                 .deadlines = *d, .max_connections = u->max_connections,
+                                 .chunk_bytes = u->chunk_bytes, .endpoint = u->endpoint, .token = u->token, .now = mono,
+                                 .now_ctx = c, .seed = random_next(&c->random) };
+    c->api = (struct api_config){ .http = c->config.http, .hosts = c->hosts, .log = &c->log, .deadlines = d,
+                                  .endpoint = u->endpoint, .token = u->token, .now = mono, .now_ctx = c,
+                                  .random = &c->random };
+    rc = transfer_new(&c->transfer, &t, err);
+    if (!rc)
+        transfer_limit(c->transfer, u->limit_bytes_per_s);
+    return rc;
+}
+
+static void hosts_on_disk(struct core *c, bool save)
+{
+    const char *path = c->config.user.state_dir;
+    AUTO(fd_closep) int dir = -1;
+    if (!path || io_open_dir(&dir, AT_FDCWD, path, save, NULL) != HFP_OK)
+        return; /* a convenience: without it the line is simply learned again */
+    struct hfp_err err;
+    int rc = save ? hosts_save(c->hosts, dir, &err) : hosts_load(c->hosts, dir, &err);
+    if (rc)
+        log_debug(&c->log, "learned hosts: %s", err.message);
+}
+
+int core_new(struct core **out, const struct core_config *config, struct hfp_err *err)
+{
+    struct core *c = calloc(1, sizeof *c);
+    if (!c)
+        return err_nomem(err);
+    c->config = *config;
+    c->events = config->events;
+    c->log = (struct log){ config->user.log, config->user.log_ctx, config->user.log_level };
+    c->random = config->seed;
+    c->next_id = 1;
+    int rc = core_parts(c, err);
+    if (rc) {
+        core_free(c);
+        return rc;
+    }
+    hosts_on_disk(c, false);
+    *out = c;
+    return HFP_OK;
+}
+
+void core_free(struct core *c)
+{
+    if (!c)
+        return;
+    bool used = c->next_id > 1;
+    transfer_free(c->transfer);
+    if (c->hosts && used)
+        hosts_on_disk(c, true);
+    hosts_free(c->hosts);
+    pool_free(c->pool);
+    free(c);
+}
+
+int core_start(struct core *c, const struct hfp_job_spec *spec, uint64_t *id, struct hfp_err *err)
+{
+    struct job *job = NULL;
+    int rc = job_new(&job, c, spec, err);
+    if (rc)
+        return rc;
+    struct job **at = &c->jobs;
+    while (*at)
+        at = &(*at)->next;
+    *at = job;
+    *id = job->id;
+    return HFP_OK;
+}
+
+int core_command(struct core *c, enum core_verb verb, uint64_t id, uint64_t value)
+{
+    if (verb == CORE_LIMIT && id == 0) {
+        transfer_limit(c->transfer, value);
+        return HFP_OK;
+    }
+    for (struct job *job = c->jobs; job; job = job->next) {
+        if (job->id != id)
+            continue;
+        if (verb == CORE_CANCEL)
+            job_cancel(job);
+        else if (verb != CORE_LIMIT)
+            job_pause(job, verb == CORE_PAUSE);
+        else if (job->group)
+            group_limit(job->group, value);
+        if (verb == CORE_LIMIT)
+            job->spec.limit_bytes_per_s = value;
+        return HFP_OK;
+    }
+    return HFP_E_ARG;
+}
+
+bool core_knows(const struct core *c, uint64_t id)
+{
+    for (const struct job *job = c->jobs; job; job = job->next)
+        if (job->id == id)
+            return true;
+    return false;
+}
+
+void core_cancel_all(struct core *c)
+{
+    for (struct job *job = c->jobs; job; job = job->next)
+        job_cancel(job);
+}
+
+void core_renew(struct core *c)
+{
+    log_info(&c->log, "the machine or this process slept: connections are renewed");
+    transfer_renew(c->transfer);
+    for (struct job *job = c->jobs; job; job = job->next)
+        job_renewed(job);
+}
+
+/* ---- names: getaddrinfo may hang for minutes, so it has its own lane ---- */
+
+#define NAMES_MAX 16
+
+struct names_task {
+    struct task task;
+    struct core *core;
+    char key[HOST_KEY_MAX];
+    int family;
+    unsigned count;
+    char address[NAMES_MAX][64];
+};
+
+static void names_run(struct task *t)
+{
+    struct names_task *n = container_of(t, struct names_task, task);
+    char host[HOST_KEY_MAX];
+    memcpy(host, n->key, sizeof host);
+    char *colon = strrchr(host, ':');
+    if (colon)
+        *colon = 0;
+    struct addrinfo hints = { .ai_family = n->family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *list;
+    if (getaddrinfo(host, NULL, &hints, &list) != 0)
+        return;
+    for (struct addrinfo *a = list; a && n->count < NAMES_MAX; a = a->ai_next)
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, n->address[n->count], sizeof n->address[0], NULL, 0,
+                        NI_NUMERICHOST) == 0)
+            n->count++;
+    freeaddrinfo(list);
+}
+
+static void names_done(struct task *t)
+{
+    AUTO_FREE struct names_task *n = container_of(t, struct names_task, task);
+    struct core *c = n->core;
+    c->names_busy--;
+    for (unsigned i = 0; i < n->count; i++)
+        hosts_add_address(c->hosts, n->key, n->address[i]);
+}
+
+static void ask_names(struct core *c)
+{
+    const char *key = transfer_wants_addresses(c->transfer);
+    struct names_task *n = key ? calloc(1, sizeof *n) : NULL;
+    if (!n)
+        return;
+    static const int families[] = { [HFP_ANY_FAMILY] = AF_UNSPEC, [HFP_IPV4] = AF_INET, [HFP_IPV6] = AF_INET6 };
+    *n = (struct names_task){ .task = { .run = names_run, .done = names_done }, .core = c,
+                              .family = families[c->config.user.family] };
+    memcpy(n->key, key, strlen(key) + 1);
+    hosts_asked(c->hosts, n->key, core_now(c));
+    c->names_busy++;
+    work_submit(c->config.work, LANE_NAMES, &n->task);
+}
+
+static void sweep_jobs(struct core *c)
+{
+    for (struct job **at = &c->jobs; *at;) {
+        struct job *job = *at;
+        if (job->step != STEP_ENDED) {
+            at = &job->next;
+            continue;
+        }
+        *at = job->next;
+        job_free(job);
+    }
+}
+
+uint64_t core_turn(struct core *c)
+{
+    uint64_t now_ns = core_now(c);
+    uint64_t next = UINT64_MAX;
+    for (struct job *job = c->jobs; job; job = job->next)
+        next = MIN(next, job_turn(job, now_ns));
+    sweep_jobs(c);
+    ask_names(c);
+    return MIN(next, transfer_turn(c->transfer));
+}
+
+bool core_idle(const struct core *c)
+{
+    return !c->jobs;
+}

@@ -1,0 +1,316 @@
+#include "base/auto.h"
+#include "cache/names.h"
+#include "engine/core.h"
+#include "engine/events.h"
+#include "net/curl.h"
+#include "net/url.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The engine's thread and the public calls. Calls leave a command in a list and wake the loop; the loop answers through
+ * the event stream. */
+
+#define SLEPT_NS (10 * NS_PER_S)       /* a turn that took so much longer than it wanted: SIGSTOP or a frozen machine */
+#define SUSPENDED_NS (2 * NS_PER_S)    /* BOOTTIME ran ahead of MONOTONIC: a suspend */
+#define WAIT_MAX_NS (3600 * NS_PER_S)
+
+struct command {
+    struct command *next;
+    enum core_verb verb;
+    uint64_t job, value;
+};
+
+struct hfp {
+    struct core *core;
+    struct http_curl *curl;
+    struct work *work;
+    struct events *events;
+    struct hfp_config config; /* strings owned */
+    char **resolve;
+    struct log log;
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t mutex; /* guards core_start, commands and stop */
+    struct command *commands, **commands_tail;
+    bool stop;
+};
+
+static struct clock_now now_system(void *ctx)
+{
+    (void)ctx;
+    return clock_read();
+}
+
+static void wake(void *ctx)
+{
+    struct hfp *h = ctx;
+    if (h->curl)
+        http_curl_wake(h->curl);
+}
+
+static void config_done(struct hfp *h)
+{
+    struct hfp_config *c = &h->config;
+    const char *const strings[] = { c->endpoint, c->token, c->hub_cache, c->state_dir, c->user_agent,
+                                    c->proxy, c->ca_file, c->ca_dir };
+    for (unsigned i = 0; i < ARRAY_LEN(strings); i++)
+        free((void *)(uintptr_t)strings[i]);
+    for (char **r = h->resolve; r && *r; r++)
+        free(*r);
+    free(h->resolve);
+}
+
+static bool copy(const char **out, const char *s)
+{
+    *out = s ? strdup(s) : NULL;
+    return !s || *out;
+}
+
+static bool copy_resolve(struct hfp *h, const char *const *list)
+{
+    size_t n = 0;
+    while (list && list[n])
+        n++;
+    if (!(h->resolve = calloc(n + 1, sizeof *h->resolve)))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!(h->resolve[i] = strdup(list[i])))
+            return false;
+    h->config.resolve = (const char *const *)h->resolve;
+    return true;
+}
+
+static int config_copy(struct hfp *h, const struct hfp_config *from, struct hfp_err *err)
+{
+    struct hfp_config *c = &h->config;
+    *c = *from;
+    c->resolve = NULL;
+    bool ok = copy(&c->endpoint, from->endpoint ? from->endpoint : "https://huggingface.co");
+    ok &= copy(&c->token, from->token && from->token[0] ? from->token : NULL);
+    ok &= copy(&c->hub_cache, from->hub_cache) && copy(&c->state_dir, from->state_dir);
+    ok &= copy(&c->user_agent, from->user_agent ? from->user_agent : "hf-pull/" HFP_VERSION);
+    ok &= copy(&c->proxy, from->proxy) && copy(&c->ca_file, from->ca_file) && copy(&c->ca_dir, from->ca_dir);
+    ok &= copy_resolve(h, from->resolve);
+    if (!ok)
+        return err_nomem(err);
+    char *end = (char *)(uintptr_t)c->endpoint;
+    for (size_t n = strlen(end); n > 0 && end[n - 1] == '/'; n--)
+        end[n - 1] = 0;
+    if (c->chunk_bytes == 0)
+        c->chunk_bytes = UINT64_C(50) << 20;
+    return HFP_OK;
+}
+
+static int config_check(const struct hfp_config *c, struct hfp_err *err)
+{
+    char host[128];
+    uint16_t port;
+    bool tls;
+    if (!c->hub_cache)
+        return err_set(err, HFP_E_ARG, "hub_cache is missing");
+    if (c->endpoint && !url_host(host, sizeof host, &port, &tls, c->endpoint))
+        return err_set(err, HFP_E_ARG, "endpoint is not an http or https URL");
+    for (const char *t = c->token; t && *t; t++)
+        if (*t < '!' || *t > '~')
+            return err_set(err, HFP_E_ARG, "the token has characters that cannot be in a token");
+    return HFP_OK;
+}
+
+/* The mutex is held: hfp_start() adds jobs under it. */
+static void obey(struct hfp *h)
+{
+    struct command *c = h->commands;
+    h->commands = NULL;
+    h->commands_tail = &h->commands;
+    if (h->stop)
+        core_cancel_all(h->core);
+    while (c) {
+        struct command *next = c->next;
+        core_command(h->core, c->verb, c->job, c->value);
+        free(c);
+        c = next;
+    }
+}
+
+/* Did more time pass than the turn asked for, or did the machine sleep? */
+static bool slept(const struct clock_now *before, const struct clock_now *after, uint64_t wanted_ns)
+{
+    uint64_t took_ns = after->mono_ns - before->mono_ns;
+    uint64_t boot_ns = after->boot_ns - before->boot_ns;
+    return took_ns > wanted_ns + SLEPT_NS || boot_ns > took_ns + SUSPENDED_NS;
+}
+
+static void *loop(void *arg)
+{
+    struct hfp *h = arg;
+    struct hfp_err err;
+    for (;;) {
+        pthread_mutex_lock(&h->mutex);
+        obey(h);
+        uint64_t next = core_turn(h->core);
+        bool idle = core_idle(h->core);
+        bool end = h->stop && idle;
+        pthread_mutex_unlock(&h->mutex);
+        if (end)
+            return NULL;
+        struct clock_now before = clock_read();
+        uint64_t wait_ns = next <= before.mono_ns ? 0 : MIN(next - before.mono_ns, WAIT_MAX_NS);
+        if (http_curl_turn(h->curl, wait_ns, &err) != HFP_OK)
+            log_at(&h->log, HFP_LOG_ERROR, "%s", err.message);
+        struct clock_now after = clock_read();
+        h->work->poll(h->work);
+        if (!idle && slept(&before, &after, wait_ns)) {
+            pthread_mutex_lock(&h->mutex);
+            core_renew(h->core);
+            pthread_mutex_unlock(&h->mutex);
+        }
+    }
+}
+
+static int parts(struct hfp *h, struct hfp_err *err)
+{
+    const struct hfp_config *u = &h->config;
+    struct http_config http = { .user_agent = u->user_agent, .proxy = u->proxy, .ca_file = u->ca_file,
+                                .ca_dir = u->ca_dir, .resolve = u->resolve, .family = u->family };
+    int rc = events_new(&h->events, err);
+    if (!rc)
+        rc = http_curl_new(&h->curl, &http, err);
+    if (!rc)
+        rc = work_threads_new(&h->work, wake, h, err);
+    if (rc)
+        return rc;
+    struct clock_now now = clock_read();
+    struct core_config core = { .user = *u, .http = http_curl_http(h->curl), .work = h->work, .events = h->events,
+                                .now = now_system, .seed = now.mono_ns ^ (uint64_t)now.unix_ms << 20 };
+    return core_new(&h->core, &core, err);
+}
+
+static int start_thread(struct hfp *h, struct hfp_err *err)
+{
+    sigset_t all, old;
+    sigfillset(&all); /* the program's signals are the program's: none is delivered to the library's threads */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&h->thread, NULL, loop, h);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc != 0)
+        return err_sys(err, HFP_E_INTERNAL, rc, "start a thread");
+    h->running = true;
+    return HFP_OK;
+}
+
+int hfp_open(struct hfp **out, const struct hfp_config *config, struct hfp_err *err)
+{
+    int rc = config_check(config, err);
+    if (rc)
+        return rc;
+    struct hfp *h = calloc(1, sizeof *h);
+    if (!h)
+        return err_nomem(err);
+    pthread_mutex_init(&h->mutex, NULL);
+    h->commands_tail = &h->commands;
+    rc = config_copy(h, config, err);
+    h->log = (struct log){ config->log, config->log_ctx, config->log_level };
+    if (!rc)
+        rc = parts(h, err);
+    if (!rc)
+        rc = start_thread(h, err);
+    if (rc)
+        hfp_close(h);
+    else
+        *out = h;
+    return rc;
+}
+
+void hfp_close(struct hfp *h)
+{
+    if (!h)
+        return;
+    pthread_mutex_lock(&h->mutex);
+    h->stop = true;
+    pthread_mutex_unlock(&h->mutex);
+    if (h->running) {
+        wake(h);
+        pthread_join(h->thread, NULL);
+    }
+    if (h->work)
+        h->work->free(h->work);
+    core_free(h->core);
+    if (h->curl) {
+        struct http *http = http_curl_http(h->curl);
+        http->free(http);
+    }
+    events_free(h->events);
+    while (h->commands) {
+        struct command *c = h->commands;
+        h->commands = c->next;
+        free(c);
+    }
+    config_done(h);
+    pthread_mutex_destroy(&h->mutex);
+    free(h);
+}
+
+int hfp_poll_fd(const struct hfp *h)
+{
+    return events_fd(h->events);
+}
+
+int hfp_start(struct hfp *h, const struct hfp_job_spec *spec, uint64_t *job, struct hfp_err *err)
+{
+    pthread_mutex_lock(&h->mutex);
+    int rc = core_start(h->core, spec, job, err);
+    pthread_mutex_unlock(&h->mutex);
+    wake(h);
+    return rc;
+}
+
+const struct hfp_event *hfp_event_next(struct hfp *h)
+{
+    return events_next(h->events);
+}
+
+static int command(struct hfp *h, enum core_verb verb, uint64_t job, uint64_t value)
+{
+    struct command *c = malloc(sizeof *c);
+    if (!c)
+        return HFP_E_NOMEM;
+    *c = (struct command){ NULL, verb, job, value };
+    pthread_mutex_lock(&h->mutex);
+    bool known = (verb == CORE_LIMIT && job == 0) || core_knows(h->core, job);
+    if (known) {
+        *h->commands_tail = c;
+        h->commands_tail = &c->next;
+    }
+    pthread_mutex_unlock(&h->mutex);
+    if (!known) {
+        free(c);
+        return HFP_E_ARG;
+    }
+    wake(h);
+    return HFP_OK;
+}
+
+int hfp_pause(struct hfp *h, uint64_t job)
+{
+    return command(h, CORE_PAUSE, job, 0);
+}
+
+int hfp_resume(struct hfp *h, uint64_t job)
+{
+    return command(h, CORE_RESUME, job, 0);
+}
+
+int hfp_cancel(struct hfp *h, uint64_t job)
+{
+    return command(h, CORE_CANCEL, job, 0);
+}
+
+int hfp_limit(struct hfp *h, uint64_t job, uint64_t bytes_per_s)
+{
+    return command(h, CORE_LIMIT, job, bytes_per_s);
+}

@@ -1,0 +1,248 @@
+/* engine/internal.h: the structs of the engine, for the files of this folder alone.
+ *
+ * core: one engine without its thread. job: one call of hfp_start(). blob: one content on its way into place. All of it
+ * lives on the loop's thread; tasks (engine/tasks.h) carry copies or lend what nobody else touches meanwhile. */
+#ifndef HFP_ENGINE_INTERNAL_H
+#define HFP_ENGINE_INTERNAL_H
+
+#include "base/pool.h"
+#include "base/work.h"
+#include "cache/refs.h"
+#include "commit/publish.h"
+#include "engine/core.h"
+#include "engine/events.h"
+#include "plan/plan.h"
+#include "resolve/api.h"
+#include "transfer/transfer.h"
+#include "verify/front.h"
+#include "verify/opinion.h"
+#include "verify/prove.h"
+
+#define SAMPLES 240            /* one every 250 ms: a minute of history for the ETA's spread */
+#define SMALL_ACTIVE_MAX 32    /* contents of one block under way: 16 on the wire, 16 ready to follow without a gap */
+#define LARGE_ACTIVE_MAX 3     /* files with a window: the one at the front, and who takes over its idle connections */
+#define PROVE_ACTIVE_MAX 2     /* files read back at once: the hash workers of two cores */
+#define LOCK_PATIENCE_NS (600 * NS_PER_S) /* a holder whose partial does not grow for so long: exit 8 */
+#define NAMED_FILES_MAX 3      /* files a message lists before it says how many more */
+
+struct core {
+    struct core_config config;
+    struct events *events;
+    struct transfer *transfer;
+    struct hosts *hosts;
+    struct pool *pool;
+    struct log log;
+    struct api_config api;
+    struct deadlines deadlines;
+    uint64_t random, next_id;
+    struct job *jobs;
+    unsigned names_busy;
+};
+
+enum job_step { STEP_OPEN, STEP_COMMIT, STEP_TREES, STEP_LIST, STEP_SCAN, STEP_RUN, STEP_FINISH, STEP_CLOSE, STEP_ENDED };
+
+/* The strings of a spec, copied. */
+struct spec {
+    enum hfp_verb verb;
+    enum hfp_repo_type type;
+    char *repo, *revision, *local_dir;
+    char **paths, **include, **exclude;
+    bool force, offline;
+    uint64_t limit_bytes_per_s;
+};
+
+struct sample {
+    uint64_t ns, received_bytes;
+};
+
+struct job {
+    struct core *core;
+    struct job *next;
+    uint64_t id;
+    struct spec spec;
+    enum job_step step;
+    bool step_begun;
+    bool cancelled, paused, ending, stale, asked_locally;
+    bool local_only; /* no request may be sent: offline, or the Hub was not reached and what is here is tried */
+    bool wake;       /* something happened that wants another turn at once */
+    uint64_t next_ns; /* when the step wants its next turn */
+    unsigned busy; /* tasks in flight that point here or to a blob of ours */
+    atomic_bool stop; /* read by long tasks */
+
+    struct store *store;
+    char commit[COMMIT_HEX + 1];
+    char local_commit[COMMIT_HEX + 1]; /* what the ref on disk says */
+    int64_t ref_unix_s;                /* and since when */
+    struct listing *listing;
+    bool listing_new; /* from the Hub in this run: trees/ is to be written */
+    struct plan *plan;
+
+    struct api_call *api;
+    struct patience patience;
+    struct answer_context context;
+    char page_url[URL_MAX];
+    struct group *group;
+
+    uint32_t scanned, scan_asked; /* blobs with facts; blobs handed to scan tasks */
+    uint32_t next_blob;
+    struct blob *blobs;           /* active ones */
+    unsigned active_small, active_large, active_prove;
+    struct blob *ready, **ready_tail; /* proved, to be published */
+    bool publishing, planned;
+    uint64_t reserved_bytes, fsid;
+
+    uint64_t start_ns, sync_ns, tick_ns, progress_ns, wait_since_ns;
+    _Atomic uint64_t read_bytes;  /* by prove tasks */
+    uint64_t base_received;       /* received when the transfer began */
+    uint64_t refetched_debt;      /* bytes counted before that turned out bad */
+    uint64_t files_damaged, files_missing, files_failed;
+    char named[400];              /* the files a message will name */
+    struct sample sample[SAMPLES];
+    unsigned samples, sample_at;
+    struct hfp_status status;
+    uint64_t read_seen, read_seen_ns; /* read_bytes at the last tick, and when it last grew */
+    uint64_t api_requests;        /* of calls that are gone */
+    struct hfp_err gave_up;       /* the group's last word, acted on at the next turn */
+    struct hfp_err error;         /* the first that ends the job */
+    struct hfp_err file_error;    /* the first that ends a file */
+};
+
+enum blob_state { BLOB_NONE, BLOB_NEW, BLOB_CLAIM, BLOB_LOCKED, BLOB_PROVE, BLOB_FETCH, BLOB_REPAIR, BLOB_PUBLISH,
+                  BLOB_LINK, BLOB_CLOSE, BLOB_END, BLOB_STATES };
+enum blob_event { BLOBEV_CLAIM, BLOBEV_LOCKED, BLOBEV_PRESENT, BLOBEV_HERE, BLOBEV_CLAIMED, BLOBEV_RIGHT, BLOBEV_WRONG,
+                  BLOBEV_PUBLISHED, BLOBEV_VERIFIED, BLOBEV_FAIL, BLOBEV_CLOSED, BLOBEV_COUNT };
+
+/* What is known of one block of a file under way. */
+enum mark { MARK_ABSENT, MARK_GUESS, MARK_KEPT, MARK_WRITING, MARK_WRITTEN };
+
+#define HANDED_MAX FRONT_STEP_BLOCKS
+struct handed {
+    uint64_t index;
+    uint8_t *buf;
+};
+
+struct blob {
+    struct job *job;
+    struct blob *next, *next_ready;
+    uint32_t index;                 /* in the plan */
+    const struct listed_file *file; /* the first with this content */
+    struct place place;
+    enum blob_state state;
+    bool small, damaged, failed, published;
+    unsigned busy;                  /* tasks in flight that use it */
+    unsigned *active;               /* the job's count it is part of */
+    int lock_fd;
+    struct partial *partial;
+    struct fetch *fetch, *again;
+    uint64_t blocks;
+    uint8_t *mark, *doubt;          /* per block; NULL for small ones */
+    uint16_t *server;               /* per block: who sent it */
+    uint16_t last_server;
+    uint64_t counted_bytes;         /* of this blob in recorded_bytes */
+    uint64_t reserved_to, unsynced_bytes, sync_ns;
+    bool syncing;
+    /* the front */
+    struct digest *digest;
+    uint64_t front;
+    bool hashing, rehash;
+    struct handed handed[HANDED_MAX];
+    unsigned handed_count, writes;  /* writes in flight */
+    struct content_id got;          /* small: hash of what was written */
+    uint8_t small_block[BLAKE3_BYTES];
+    /* second opinions */
+    struct opinion *opinion;
+    unsigned tries;
+    bool opinion_hash_due;
+    uint64_t repaired_bytes, asked_open;
+    /* waiting for someone else's lock */
+    uint64_t locked_since_ns, locked_retry_ns, holder_bytes;
+    long holder;
+    struct hfp_err error;
+};
+
+static inline uint64_t core_now(const struct core *c)
+{
+    return c->config.now(c->config.clock_ctx).mono_ns;
+}
+
+static inline int64_t core_unix_s(const struct core *c)
+{
+    return c->config.now(c->config.clock_ctx).unix_ms / 1000;
+}
+
+/* job.c */
+int job_new(struct job **out, struct core *core, const struct hfp_job_spec *spec, struct hfp_err *err);
+void job_free(struct job *job);
+uint64_t job_turn(struct job *job, uint64_t now_ns);
+void job_move(struct job *job, enum hfp_state state);
+void job_step(struct job *job, enum job_step step);
+/* Ends the job for this reason, the first one given; what is recorded is kept. err code OK: done. */
+void job_end(struct job *job, const struct hfp_err *err);
+void job_cancel(struct job *job);
+void job_gave_up(void *ctx, const struct hfp_err *err); /* of a group */
+void job_last_words(struct job *job);
+void job_pause(struct job *job, bool paused);
+void job_renewed(struct job *job);
+
+/* resolving.c: STEP_OPEN to STEP_LIST */
+void resolving_turn(struct job *job, uint64_t now_ns);
+void resolving_open(struct job *job, bool create);
+void resolving_retry(struct job *job);
+
+/* scanning.c: STEP_SCAN */
+void scanning_turn(struct job *job);
+
+/* running.c: STEP_RUN */
+void running_begin(struct job *job);
+void running_turn(struct job *job, uint64_t now_ns);
+void running_ready(struct blob *b);                     /* proved: to be published */
+void running_ended(struct blob *b);                     /* in place, or failed and closed */
+void running_verified(struct blob *b, bool right);      /* the verify verb is done with it */
+void running_name_file(struct job *job, const char *path, const char *text);
+uint64_t running_next_ns(const struct job *job, uint64_t now_ns);
+void running_sweep(struct job *job);                    /* frees what has ended */
+void planning_turn(struct job *job);                    /* STEP_RUN of the dry run */
+
+/* finishing.c: STEP_FINISH, STEP_CLOSE */
+void finishing_turn(struct job *job);
+void closing_turn(struct job *job, uint64_t now_ns);
+
+/* blob.c */
+struct blob *blob_new(struct job *job, uint32_t index);
+void blob_free(struct blob *b);
+void blob_move(struct blob *b, enum blob_event ev);
+void blob_begin(struct blob *b);
+void blob_turn(struct blob *b, uint64_t now_ns);
+void blob_fail(struct blob *b, const struct hfp_err *err);
+void blob_published(struct blob *b, const struct hfp_err *err);
+bool blob_is_active(const struct blob *b);
+
+/* pipeline.c: blocks from the wire to the disk and into the hash */
+int pipeline_begin(struct blob *b, struct hfp_err *err);
+void pipeline_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer);
+void pipeline_failed(void *ctx, const struct hfp_err *err);
+void pipeline_front(struct blob *b);
+void pipeline_drop_handed(struct blob *b);
+void pipeline_sync(struct blob *b, uint64_t now_ns);
+int pipeline_rehash(struct blob *b, struct hfp_err *err);
+void pipeline_count(struct blob *b, uint64_t bytes);
+
+/* repairing.c: the hash was wrong */
+void repairing_begin(struct blob *b);
+void repairing_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer);
+void repairing_answer(struct blob *b, uint64_t index, bool differs, uint16_t peer);
+void repairing_hashed(struct blob *b, bool right);
+
+/* status.c */
+void status_tick(struct job *job, uint64_t now_ns);
+void status_counts(struct job *job);
+uint64_t status_next_ns(const struct job *job, uint64_t now_ns);
+
+/* note.c: events */
+void note_state(struct job *job, enum hfp_event_type type);
+void note_file(struct job *job, const struct listed_file *f, enum hfp_file_state state, const char *text);
+void note_planned(struct job *job, const struct listed_file *f, const struct plan_blob *pb);
+void note_text(struct job *job, int level, const char *path, const char *fmt, ...) PRINTF(4, 5);
+void note_chunk(struct job *job, const struct blob *b, uint64_t block);
+
+#endif

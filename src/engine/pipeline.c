@@ -1,0 +1,432 @@
+#include "engine/internal.h"
+
+#include "base/auto.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Blocks from the wire to the disk and into the hash.
+ *
+ *   transfer --block--> write task (BLAKE3, pwrite, record) --> mark WRITTEN --> front step (sha256 in order) --> right?
+ *
+ * A buffer goes on to the hash when its block is next in line and buffers are plenty (handed); otherwise it is free at
+ * once and the front reads the block back from the page cache (followed). So no buffer ever waits for the network. */
+#define HAND_ON_MIN_FREE 8                 /* buffers that must stay free for connections before one is kept for the hash */
+#define RESERVE_BYTES (UINT64_C(256) << 20) /* scanners take the size for progress: never further ahead than this */
+#define SYNC_NS (5 * NS_PER_S)             /* P2: after power loss at most this much */
+#define SYNC_BYTES (UINT64_C(256) << 20)   /* or this */
+
+struct write_task {
+    struct task task;
+    struct blob *blob;
+    uint64_t index;
+    uint8_t *buf;
+    size_t n;
+    uint16_t peer;
+    bool compare;               /* a second opinion: write only what differs */
+    uint64_t reserve_from, reserve_bytes;
+    /* results */
+    bool differs;
+    struct content_id id;       /* small files: of the whole */
+    uint8_t digest[BLAKE3_BYTES];
+    struct hfp_err err;
+};
+
+static int write_small(struct write_task *w, struct hfp_err *err)
+{
+    AUTO(digest_freep) struct digest *d = NULL;
+    int rc = digest_new(&d, w->blob->place.id.kind, w->blob->place.size_bytes, err);
+    if (!rc)
+        rc = digest_add(d, w->buf, w->n, err);
+    if (!rc)
+        rc = digest_end(d, &w->id, err);
+    return rc ? rc : io_pwrite_all(w->blob->partial->fd, w->buf, w->n, 0, err);
+}
+
+static int write_block(struct write_task *w, struct hfp_err *err)
+{
+    struct partial *pt = w->blob->partial;
+    int rc = w->reserve_bytes ? partial_reserve(pt, w->reserve_from, w->reserve_bytes, err) : HFP_OK;
+    if (!rc)
+        rc = io_pwrite_all(pt->fd, w->buf, w->n, w->index * BLOCK_BYTES, err);
+    if (rc)
+        return rc;
+    /* Start write-back now: dirty pages of a fast line must not pile up until the kernel stops everyone. */
+    io->sync_range(pt->fd, (off_t)(w->index * BLOCK_BYTES), (off_t)w->n, SYNC_FILE_RANGE_WRITE);
+    return digests_set(pt->digests, w->index, w->digest, err);
+}
+
+static void write_run(struct task *t)
+{
+    struct write_task *w = container_of(t, struct write_task, task);
+    struct blob *b = w->blob;
+    int rc = HFP_OK;
+    blake3_of(w->digest, w->buf, w->n);
+    w->differs = true;
+    if (w->compare && b->partial->digests) {
+        uint8_t old[1][BLAKE3_BYTES];
+        rc = digests_get(b->partial->digests, w->index, 1, old, &w->err);
+        w->differs = memcmp(old[0], w->digest, BLAKE3_BYTES) != 0;
+    }
+    if (!rc && b->small)
+        rc = write_small(w, &w->err);
+    else if (!rc && w->differs)
+        rc = write_block(w, &w->err);
+    if (rc)
+        err_wrap(&w->err, "%s", b->file->path);
+}
+
+/* Bytes of this blob that count as recorded; never runs back, whatever is fetched again (P8). */
+void pipeline_count(struct blob *b, uint64_t bytes)
+{
+    struct job *job = b->job;
+    uint64_t rest = b->file->size_bytes - b->counted_bytes;
+    bytes = MIN(bytes, rest);
+    b->counted_bytes += bytes;
+    job->status.recorded_bytes += bytes;
+}
+
+static bool hand_on(struct blob *b, uint64_t index, uint8_t *buf)
+{
+    uint64_t next = b->handed_count > 0 ? b->handed[b->handed_count - 1].index + 1 : b->front;
+    if (index != next || b->hashing || b->handed_count == HANDED_MAX ||
+        pool_free_count(b->job->core->pool) < HAND_ON_MIN_FREE)
+        return false;
+    b->handed[b->handed_count++] = (struct handed){ index, buf };
+    return true;
+}
+
+void pipeline_drop_handed(struct blob *b)
+{
+    while (b->handed_count > 0)
+        transfer_give_back(b->job->core->transfer, b->handed[--b->handed_count].buf);
+}
+
+static void written_small(struct blob *b, const struct write_task *w)
+{
+    pipeline_count(b, w->n);
+    b->got = w->id;
+    memcpy(b->small_block, w->digest, BLAKE3_BYTES);
+    if (content_id_equal(&b->got, &b->place.id)) {
+        if (b->state == BLOB_REPAIR)
+            b->repaired_bytes += w->n;
+        blob_move(b, BLOBEV_RIGHT);
+    } else if (b->state == BLOB_FETCH) {
+        blob_move(b, BLOBEV_WRONG);
+    } else {
+        repairing_answer(b, 0, true, w->peer);
+    }
+}
+
+static void write_done(struct task *t)
+{
+    AUTO_FREE struct write_task *w = container_of(t, struct write_task, task);
+    struct blob *b = w->blob;
+    struct job *job = b->job;
+    b->writes--;
+    b->busy--;
+    job->busy--;
+    bool keep = false;
+    if (w->err.code == HFP_OK && !b->failed) {
+        b->unsynced_bytes += w->n;
+        if (b->small) {
+            written_small(b, w);
+        } else if (w->compare) {
+            repairing_answer(b, w->index, w->differs, w->peer);
+        } else {
+            b->mark[w->index] = MARK_WRITTEN;
+            pipeline_count(b, w->n);
+            keep = hand_on(b, w->index, w->buf);
+            note_chunk(job, b, w->index);
+        }
+    }
+    if (!keep)
+        transfer_give_back(job->core->transfer, w->buf);
+    if (w->err.code != HFP_OK)
+        blob_fail(b, &w->err);
+    else
+        pipeline_front(b);
+}
+
+static void reserve_ahead(struct blob *b, struct write_task *w)
+{
+    uint64_t end = (w->index + 1) * BLOCK_BYTES;
+    if (end <= b->reserved_to)
+        return;
+    w->reserve_from = b->reserved_to;
+    w->reserve_bytes = MIN(w->index * BLOCK_BYTES + RESERVE_BYTES, b->file->size_bytes) - b->reserved_to;
+    b->reserved_to += w->reserve_bytes;
+}
+
+static void block_in(struct blob *b, uint64_t index, uint8_t *buf, size_t n, uint16_t peer, bool compare)
+{
+    struct job *job = b->job;
+    struct write_task *w = b->failed ? NULL : calloc(1, sizeof *w);
+    if (!w) {
+        transfer_give_back(job->core->transfer, buf);
+        if (!b->failed) {
+            struct hfp_err err;
+            err_nomem(&err);
+            blob_fail(b, &err);
+        }
+        return;
+    }
+    *w = (struct write_task){ .task = { .run = write_run, .done = write_done }, .blob = b, .index = index, .buf = buf,
+                              .n = n, .peer = peer, .compare = compare };
+    b->last_server = peer;
+    if (!b->small && !compare) {
+        b->mark[index] = MARK_WRITING;
+        b->doubt[index] = DOUBT_FETCHED;
+        b->server[index] = peer;
+        reserve_ahead(b, w);
+    }
+    b->writes++;
+    b->busy++;
+    job->busy++;
+    work_submit(job->core->config.work, LANE_WRITE, &w->task);
+}
+
+void pipeline_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer)
+{
+    block_in(ctx, index, buf, n, peer, false);
+}
+
+void repairing_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer)
+{
+    block_in(ctx, index, buf, n, peer, true);
+}
+
+void pipeline_failed(void *ctx, const struct hfp_err *err)
+{
+    blob_fail(ctx, err);
+}
+
+/* Everything recorded was counted when the job was planned; what the claim found beyond that counts now. */
+static void count_kept(struct blob *b)
+{
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < b->blocks; i++)
+        if (b->mark[i] == MARK_KEPT)
+            bytes += block_length(b->file->size_bytes, i);
+    if (bytes > b->counted_bytes)
+        pipeline_count(b, bytes - b->counted_bytes);
+    b->job->status.kept_bytes += bytes;
+}
+
+static bool bit(const uint8_t *bits, uint64_t i)
+{
+    return bits && (bits[i / 8] >> (i % 8) & 1);
+}
+
+static int begin_marks(struct blob *b, struct hfp_err *err)
+{
+    b->mark = calloc(1, (size_t)b->blocks);
+    b->doubt = calloc(1, (size_t)b->blocks);
+    b->server = calloc((size_t)b->blocks, sizeof *b->server);
+    if (!b->mark || !b->doubt || !b->server)
+        return err_nomem(err);
+    const struct digests_info *info = digests_info(b->partial->digests);
+    for (uint64_t i = 0; i < b->blocks; i++) {
+        if (bit(b->partial->recorded, i)) {
+            b->mark[i] = MARK_KEPT;
+            b->doubt[i] = i < info->adopted_blocks ? DOUBT_ADOPTED : DOUBT_KEPT;
+        } else if (bit(b->partial->guessed, i)) {
+            b->mark[i] = MARK_GUESS;
+            b->doubt[i] = DOUBT_ADOPTED;
+        } else {
+            fetch_want(b->fetch, i);
+        }
+    }
+    count_kept(b);
+    return digest_new(&b->digest, b->place.id.kind, b->place.size_bytes, err);
+}
+
+/* The partial is ours: ask for what is missing, hash what is here. */
+int pipeline_begin(struct blob *b, struct hfp_err *err)
+{
+    struct job *job = b->job;
+    char url[URL_MAX];
+    if (!hub_url_file(url, job->core->config.user.endpoint, job->spec.type, job->spec.repo, job->commit, b->file->path))
+        return err_set(err, HFP_E_PROTO, "%s: name too long for a URL", b->file->path);
+    struct fetch_spec spec = { .url = url, .path = b->file->path, .size_bytes = b->file->size_bytes };
+    struct fetch_events events = { pipeline_block, pipeline_failed, b };
+    int rc = fetch_new(&b->fetch, job->group, &spec, &events, err);
+    if (rc)
+        return rc;
+    if (b->small) {
+        fetch_want(b->fetch, 0);
+        return HFP_OK;
+    }
+    return begin_marks(b, err);
+}
+
+/* ---- the front ---- */
+
+static unsigned front_items(struct blob *b, struct front_step *s)
+{
+    unsigned n = 0;
+    while (n < FRONT_STEP_BLOCKS && b->front + n < b->blocks) {
+        uint64_t i = b->front + n;
+        enum mark mark = b->mark[i];
+        if (mark != MARK_GUESS && mark != MARK_KEPT && mark != MARK_WRITTEN)
+            break;
+        s->item[n].source = b->rehash || mark == MARK_WRITTEN ? FRONT_TRUST
+                            : mark == MARK_KEPT               ? FRONT_CHECK
+                                                              : FRONT_LEARN;
+        for (unsigned k = 0; k < b->handed_count; k++)
+            if (b->handed[k].index == i)
+                s->item[n].buf = b->handed[k].buf;
+        n++;
+    }
+    return n;
+}
+
+static void front_bad(struct blob *b, uint64_t index)
+{
+    struct job *job = b->job;
+    size_t n = block_length(b->file->size_bytes, index);
+    b->mark[index] = MARK_ABSENT;
+    job->refetched_debt += n;
+    job->status.refetched_bytes += n;
+    note_text(job, HFP_LOG_INFO, b->file->path, "block %llu changed on disk since it was recorded; fetched again",
+              (unsigned long long)index);
+    fetch_want(b->fetch, index);
+}
+
+static void front_finish(struct blob *b)
+{
+    struct content_id id;
+    struct hfp_err err;
+    int rc = digest_end(b->digest, &id, &err);
+    digest_free(ptr_steal(&b->digest));
+    if (rc) {
+        blob_fail(b, &err);
+        return;
+    }
+    bool right = content_id_equal(&id, &b->place.id);
+    if (b->state == BLOB_REPAIR)
+        repairing_hashed(b, right);
+    else
+        blob_move(b, right ? BLOBEV_RIGHT : BLOBEV_WRONG);
+}
+
+static void front_hashed(struct blob *b, const struct front_step *s)
+{
+    for (unsigned i = 0; i < s->hashed; i++) {
+        uint64_t index = s->first + i;
+        if (s->item[i].source == FRONT_LEARN) {
+            size_t n = block_length(b->file->size_bytes, index);
+            pipeline_count(b, n);
+            b->job->status.adopted_bytes += n;
+        }
+        b->mark[index] = MARK_WRITTEN;
+    }
+    b->front += s->hashed;
+    if (b->fetch)
+        fetch_front(b->fetch, b->front);
+}
+
+static void front_done(struct task *t)
+{
+    AUTO_FREE struct front_step *s = container_of(t, struct front_step, task);
+    struct blob *b = s->owner;
+    b->hashing = false;
+    b->busy--;
+    b->job->busy--;
+    pipeline_drop_handed(b);
+    if (b->failed)
+        return;
+    front_hashed(b, s);
+    if (s->err.code != HFP_OK) {
+        err_wrap(&s->err, "%s", b->file->path);
+        blob_fail(b, &s->err);
+    } else if (s->bad) {
+        front_bad(b, b->front);
+    } else {
+        pipeline_front(b);
+    }
+}
+
+void pipeline_front(struct blob *b)
+{
+    bool wants = b->state == BLOB_FETCH || (b->state == BLOB_REPAIR && b->rehash);
+    if (!wants || b->hashing || b->failed || b->small || !b->digest)
+        return;
+    if (b->front == b->blocks) {
+        front_finish(b);
+        return;
+    }
+    struct front_step *s = calloc(1, sizeof *s);
+    if (!s)
+        return; /* memory may come back: the next written block tries again */
+    s->count = front_items(b, s);
+    if (s->count == 0) {
+        free(s);
+        pipeline_drop_handed(b);
+        return;
+    }
+    s->task = (struct task){ .run = front_step_run, .done = front_done };
+    s->owner = b;
+    s->digest = b->digest;
+    s->partial = b->partial;
+    s->first = b->front;
+    b->hashing = true;
+    b->busy++;
+    b->job->busy++;
+    work_submit(b->job->core->config.work, LANE_HASH, &s->task);
+}
+
+/* From the first block again, after blocks were replaced. */
+int pipeline_rehash(struct blob *b, struct hfp_err *err)
+{
+    b->front = 0;
+    b->rehash = true;
+    digest_free(ptr_steal(&b->digest));
+    int rc = digest_new(&b->digest, b->place.id.kind, b->place.size_bytes, err);
+    if (!rc)
+        pipeline_front(b);
+    return rc;
+}
+
+/* ---- power loss ---- */
+
+struct sync_task {
+    struct task task;
+    struct blob *blob;
+    int64_t unix_s;
+    struct hfp_err err;
+};
+
+static void sync_run(struct task *t)
+{
+    struct sync_task *s = container_of(t, struct sync_task, task);
+    partial_sync(s->blob->partial, s->unix_s, &s->err);
+}
+
+static void sync_done(struct task *t)
+{
+    AUTO_FREE struct sync_task *s = container_of(t, struct sync_task, task);
+    s->blob->syncing = false;
+    s->blob->busy--;
+    s->blob->job->busy--;
+    if (s->err.code != HFP_OK)
+        blob_fail(s->blob, &s->err);
+}
+
+void pipeline_sync(struct blob *b, uint64_t now_ns)
+{
+    bool due = b->unsynced_bytes >= SYNC_BYTES || (b->unsynced_bytes > 0 && ns_since(now_ns, b->sync_ns) >= SYNC_NS);
+    if (!due || b->syncing || b->small || b->failed || !b->partial || (b->state != BLOB_FETCH && b->state != BLOB_REPAIR))
+        return;
+    struct sync_task *s = calloc(1, sizeof *s);
+    if (!s)
+        return;
+    *s = (struct sync_task){ .task = { .run = sync_run, .done = sync_done }, .blob = b,
+                             .unix_s = core_unix_s(b->job->core) };
+    b->syncing = true;
+    b->unsynced_bytes = 0;
+    b->sync_ns = now_ns;
+    b->busy++;
+    b->job->busy++;
+    work_submit(b->job->core->config.work, LANE_SYNC, &s->task);
+}

@@ -1,0 +1,344 @@
+#include "engine/internal.h"
+
+#include "base/auto.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Blobs under way: begun in the plan's order, fed to the publisher in batches, counted when they are in place. */
+
+#define PUBLISH_BATCH 64
+
+/* Remembers the first few files a message will name. */
+void running_name_file(struct job *job, const char *path, const char *text)
+{
+    size_t used = strlen(job->named);
+    unsigned commas = 0;
+    for (const char *c = job->named; *c; c++)
+        commas += *c == ',';
+    if (used == 0)
+        snprintf(job->named, sizeof job->named, "%.180s%s%.120s", path, text ? ", " : "", text ? text : "");
+    else if (commas < NAMED_FILES_MAX - 1 && !text)
+        snprintf(job->named + used, sizeof job->named - used, ", %.100s", path);
+    else if (strstr(job->named, " ...") == NULL && used + 5 < sizeof job->named)
+        strcat(job->named, " ...");
+}
+
+void running_begin(struct job *job)
+{
+    struct hfp_err err;
+    struct group_events events = { .gave_up = job_gave_up, .ctx = job, .context = &job->context };
+    job->next_blob = 0;
+    job->sync_ns = core_now(job->core);
+    if (group_new(&job->group, job->core->transfer, &events, &job->patience, &err) != HFP_OK) {
+        job_end(job, &err);
+        return;
+    }
+    group_limit(job->group, job->spec.limit_bytes_per_s);
+    group_pause(job->group, job->paused);
+}
+
+/* ---- feeding ---- */
+
+static unsigned *active_of(struct job *job, const struct plan_blob *pb)
+{
+    if (pb->action == PLAN_PROVE || (pb->action == PLAN_HERE && job->spec.verb != HFP_PULL))
+        return &job->active_prove;
+    return listing_at(job->listing, pb->file)->size_bytes <= BLOCK_BYTES ? &job->active_small : &job->active_large;
+}
+
+static bool room_for(struct job *job, const struct plan_blob *pb)
+{
+    const unsigned *active = active_of(job, pb);
+    unsigned most = active == &job->active_prove   ? PROVE_ACTIVE_MAX
+                    : active == &job->active_small ? SMALL_ACTIVE_MAX
+                                                   : LARGE_ACTIVE_MAX;
+    return *active < most;
+}
+
+static bool needs_nothing(const struct job *job, const struct plan_blob *pb)
+{
+    return pb->action == PLAN_HERE && pb->linked && job->spec.verb == HFP_PULL;
+}
+
+static void feed(struct job *job)
+{
+    while (job->next_blob < job->plan->blobs && !job->ending && !job->paused) {
+        const struct plan_blob *pb = &job->plan->blob[job->next_blob];
+        if (needs_nothing(job, pb)) {
+            job->next_blob++;
+            continue;
+        }
+        if (!room_for(job, pb))
+            return;
+        struct blob *b = blob_new(job, job->next_blob);
+        struct hfp_err err;
+        if (!b) {
+            err_nomem(&err);
+            job_end(job, &err);
+            return;
+        }
+        job->next_blob++;
+        b->active = active_of(job, pb);
+        (*b->active)++;
+        b->next = job->blobs;
+        job->blobs = b;
+        if (job->spec.verb == HFP_VERIFY && pb->action == PLAN_FETCH) {
+            job->files_missing++;
+            note_file(job, b->file, HFP_FILE_MISSING, "missing");
+            running_name_file(job, b->file->path, "missing");
+            running_verified(b, false);
+        } else {
+            blob_begin(b);
+        }
+    }
+}
+
+/* ---- publishing ---- */
+
+struct publish_task {
+    struct task task;
+    struct job *job;
+    unsigned count;
+    int64_t unix_s;
+    struct blob *blob[PUBLISH_BATCH];
+    struct hfp_err err[PUBLISH_BATCH];
+};
+
+static int publish_one(struct job *job, struct blob *b, int64_t unix_s, struct hfp_err *err)
+{
+    int rc = publish_blob(&b->place, &b->partial, b->small ? b->small_block : NULL, unix_s, err);
+    for (uint32_t f = job->plan->blob[b->index].file; !rc && f != UINT32_MAX; f = job->plan->next_file[f])
+        rc = publish_link(&b->place, job->commit, listing_at(job->listing, f)->path, unix_s, err);
+    if (!rc)
+        partial_sweep(&b->place, unix_s);
+    fd_closep(&b->lock_fd);
+    return rc ? err_wrap(err, "%s", b->file->path) : HFP_OK;
+}
+
+static void publish_run(struct task *t)
+{
+    struct publish_task *p = container_of(t, struct publish_task, task);
+    struct partial *pts[PUBLISH_BATCH];
+    for (unsigned i = 0; i < p->count; i++)
+        pts[i] = p->blob[i]->partial;
+    publish_prepare(pts, p->count);
+    for (unsigned i = 0; i < p->count; i++)
+        publish_one(p->job, p->blob[i], p->unix_s, &p->err[i]);
+}
+
+static void publish_done(struct task *t)
+{
+    AUTO_FREE struct publish_task *p = container_of(t, struct publish_task, task);
+    p->job->publishing = false;
+    p->job->busy--;
+    for (unsigned i = 0; i < p->count; i++) {
+        p->blob[i]->busy--;
+        blob_published(p->blob[i], &p->err[i]);
+    }
+}
+
+void running_ready(struct blob *b)
+{
+    struct job *job = b->job;
+    b->next_ready = NULL;
+    *job->ready_tail = b;
+    job->ready_tail = &b->next_ready;
+    job->wake = true;
+}
+
+/* One batch at a time: what becomes ready meanwhile makes the next batch larger and its syncs cheaper. */
+static void publish_batch(struct job *job)
+{
+    if (job->publishing || !job->ready)
+        return;
+    struct publish_task *p = calloc(1, sizeof *p);
+    if (!p)
+        return;
+    p->task = (struct task){ .run = publish_run, .done = publish_done };
+    p->job = job;
+    p->unix_s = core_unix_s(job->core);
+    while (job->ready && p->count < PUBLISH_BATCH) {
+        struct blob *b = job->ready;
+        job->ready = b->next_ready;
+        b->busy++;
+        p->blob[p->count++] = b;
+    }
+    if (!job->ready)
+        job->ready_tail = &job->ready;
+    job->publishing = true;
+    job->busy++;
+    work_submit(job->core->config.work, LANE_FILES, &p->task);
+}
+
+/* ---- counting ---- */
+
+static void note_files(struct job *job, struct blob *b, enum hfp_file_state state, const char *text)
+{
+    for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
+        job->status.files_proved += state == HFP_FILE_PROVED || state == HFP_FILE_REPAIRED;
+        note_file(job, listing_at(job->listing, f), state, text);
+    }
+}
+
+/* Ends the job, and not only this file: what is true of one is true of all that follow. */
+static bool is_everyones(enum hfp_code code)
+{
+    return code != HFP_E_CONTENT && code != HFP_E_NO_FILE && code != HFP_E_LOCKED;
+}
+
+static void ended_badly(struct job *job, struct blob *b)
+{
+    if (job->ending)
+        return;
+    job->files_failed++;
+    if (job->file_error.code == HFP_OK)
+        job->file_error = b->error;
+    if (b->error.code == HFP_E_CONTENT)
+        job->file_error = b->error; /* the worst that can be said */
+    note_files(job, b, HFP_FILE_FAILED, b->error.message);
+    if (is_everyones(b->error.code))
+        job_end(job, &b->error);
+}
+
+static void ended_well(struct job *job, struct blob *b)
+{
+    uint64_t size_bytes = b->file->size_bytes;
+    pipeline_count(b, size_bytes - b->counted_bytes);
+    bool was_here = job->plan->blob[b->index].action == PLAN_HERE && !b->damaged;
+    if (!was_here) {
+        job->status.proved_bytes += size_bytes;
+        job->status.in_place_bytes += size_bytes;
+    }
+    job->status.repaired_bytes += b->repaired_bytes;
+    if (b->repaired_bytes)
+        note_text(job, HFP_LOG_INFO, b->file->path, "repaired: %llu bytes were wrong and were fetched again",
+                  (unsigned long long)b->repaired_bytes);
+    if (!was_here || job->spec.verb != HFP_PULL)
+        note_files(job, b, b->repaired_bytes || b->damaged ? HFP_FILE_REPAIRED : HFP_FILE_PROVED, NULL);
+    if (was_here && job->spec.verb != HFP_PULL)
+        job->status.files_proved = MIN(job->status.files_proved, job->status.files);
+}
+
+void running_ended(struct blob *b)
+{
+    struct job *job = b->job;
+    (*b->active)--;
+    job->wake = true;
+    if (job->spec.verb == HFP_VERIFY)
+        return;
+    if (b->published || !b->failed)
+        ended_well(job, b);
+    else if (b->error.code != HFP_OK)
+        ended_badly(job, b);
+    if (job->status.state == HFP_REPAIRING)
+        job_move(job, HFP_DOWNLOADING);
+}
+
+void running_verified(struct blob *b, bool right)
+{
+    struct job *job = b->job;
+    if (!right)
+        job->status.files_proved -= MIN(job->status.files_proved, job->plan->blob[b->index].action == PLAN_HERE);
+    else if (job->plan->blob[b->index].action != PLAN_HERE) {
+        job->status.proved_bytes += b->file->size_bytes;
+        job->status.in_place_bytes += b->file->size_bytes;
+        note_files(job, b, HFP_FILE_PROVED, NULL);
+    }
+    blob_move(b, BLOBEV_VERIFIED);
+}
+
+void running_sweep(struct job *job)
+{
+    for (struct blob **at = &job->blobs; *at;) {
+        struct blob *b = *at;
+        if (blob_is_active(b) || b->busy > 0) {
+            at = &b->next;
+            continue;
+        }
+        *at = b->next;
+        blob_free(b);
+    }
+}
+
+static int verify_verdict(struct job *job, struct hfp_err *err)
+{
+    if (job->files_damaged)
+        return err_set(err, HFP_E_CONTENT, "%llu of %u files damaged: %s. Run: hf-pull repair %s",
+                       (unsigned long long)job->files_damaged, job->plan->files, job->named, job->spec.repo);
+    if (job->files_missing)
+        return err_set(err, HFP_E_OFFLINE, "incomplete: %llu of %u files missing: %s. Run: hf-pull %s",
+                       (unsigned long long)job->files_missing, job->plan->files, job->named, job->spec.repo);
+    return HFP_OK;
+}
+
+static void all_done(struct job *job)
+{
+    struct hfp_err err;
+    if (job->file_error.code != HFP_OK) {
+        err = job->file_error;
+        size_t used = strlen(err.message);
+        snprintf(err.message + used, sizeof err.message - used, ". The other %llu of %u files are proved and in place",
+                 (unsigned long long)job->status.files_proved, job->plan->files);
+        job_end(job, &err);
+    } else if (job->spec.verb == HFP_VERIFY) {
+        if (verify_verdict(job, &err) != HFP_OK)
+            job_end(job, &err);
+        else
+            job_end(job, NULL);
+    } else {
+        job_step(job, STEP_FINISH);
+    }
+}
+
+void running_turn(struct job *job, uint64_t now_ns)
+{
+    if (!job->step_begun) {
+        job->step_begun = true;
+        running_begin(job);
+        if (!job->ending && !job->paused)
+            job_move(job, job->status.fetch_bytes > 0 ? HFP_DOWNLOADING : HFP_VERIFYING);
+    }
+    feed(job);
+    for (struct blob *b = job->blobs; b; b = b->next)
+        blob_turn(b, now_ns);
+    publish_batch(job);
+    running_sweep(job);
+    if (!job->ending && !job->blobs && job->next_blob == job->plan->blobs)
+        all_done(job);
+}
+
+uint64_t running_next_ns(const struct job *job, uint64_t now_ns)
+{
+    uint64_t next = UINT64_MAX;
+    for (const struct blob *b = job->blobs; b; b = b->next) {
+        if (b->state == BLOB_LOCKED)
+            next = MIN(next, b->locked_retry_ns);
+        if (b->unsynced_bytes > 0)
+            next = MIN(next, MAX(b->sync_ns + 5 * NS_PER_S, now_ns + NS_PER_S));
+    }
+    return next;
+}
+
+/* ---- the dry run ---- */
+
+#define PLAN_LINES_A_TURN 256
+
+/* Says what would happen to each file, as fast as the listener takes it. */
+void planning_turn(struct job *job)
+{
+    for (unsigned n = 0; n < PLAN_LINES_A_TURN && job->next_blob < job->plan->blobs; n++) {
+        if (!events_room(job->core->events)) {
+            job->next_ns = core_now(job->core) + 20 * NS_PER_MS;
+            return;
+        }
+        const struct plan_blob *pb = &job->plan->blob[job->next_blob++];
+        for (uint32_t f = pb->file; f != UINT32_MAX; f = job->plan->next_file[f])
+            note_planned(job, listing_at(job->listing, f), pb);
+    }
+    if (job->next_blob == job->plan->blobs)
+        job_end(job, NULL);
+    else
+        job->wake = true;
+}

@@ -1,0 +1,242 @@
+#include "engine/internal.h"
+
+#include "base/auto.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define TICK_NS (250 * NS_PER_MS)
+#define RATE_SAMPLES 20               /* 5 s */
+#define ETA_MIN_SAMPLES RATE_SAMPLES  /* none before 5 s of data */
+#define DISK_SLOW_NS (30 * NS_PER_S)
+
+/* The counts never run back (P8): what has to be fetched again is not subtracted, it shows as `repairing`. */
+void status_counts(struct job *job)
+{
+    struct hfp_status *s = &job->status;
+    s->elapsed_ns = ns_since(core_now(job->core), job->start_ns);
+    memcpy(s->commit, job->commit, sizeof s->commit);
+    s->stale = job->stale;
+    s->rounds = job->patience.round;
+    s->requests = job->api_requests + (job->api ? api_requests(job->api) : 0);
+    if (!job->group)
+        return;
+    const struct group_stats *g = group_stats(job->group);
+    s->wire_bytes = g->wire_bytes;
+    s->fetched_bytes = g->received_bytes;
+    s->requests += g->requests;
+    s->connections_lost = g->lost;
+    memcpy(s->errors, g->errors, sizeof s->errors);
+    uint64_t received = job->base_received + g->received_bytes;
+    received -= MIN(received, job->refetched_debt);
+    received = MAX(received, s->recorded_bytes);
+    s->received_bytes = MAX(s->received_bytes, MIN(received, s->total_bytes));
+}
+
+static const struct sample *sample_back(const struct job *job, unsigned n)
+{
+    return &job->sample[(job->sample_at + SAMPLES - n) % SAMPLES];
+}
+
+static uint64_t rate_over(const struct job *job, unsigned from, unsigned to)
+{
+    const struct sample *a = sample_back(job, from), *b = sample_back(job, to);
+    return b->ns <= a->ns ? 0
+                          : (uint64_t)((unsigned __int128)(b->received_bytes - a->received_bytes) * NS_PER_S /
+                                       (b->ns - a->ns));
+}
+
+/* A range from the fastest and the slowest 5 s of the last minute, with the mean between them. */
+static void eta(struct job *job)
+{
+    struct hfp_status *s = &job->status;
+    s->eta_low_s = s->eta_high_s = UINT64_MAX;
+    if (job->samples <= ETA_MIN_SAMPLES || s->stalled || s->rate_bytes_per_s == 0)
+        return;
+    unsigned have = MIN(job->samples, SAMPLES) - 1;
+    uint64_t mean = rate_over(job, have, 0), fast = MAX(mean, s->rate_bytes_per_s), slow = MIN(mean, s->rate_bytes_per_s);
+    uint64_t rest = s->total_bytes - MIN(s->received_bytes, s->total_bytes);
+    if (slow == 0)
+        return;
+    s->eta_low_s = rest / fast;
+    s->eta_high_s = (rest + slow - 1) / slow;
+}
+
+static void sample(struct job *job, uint64_t now_ns)
+{
+    job->sample_at = (job->sample_at + 1) % SAMPLES;
+    job->sample[job->sample_at] = (struct sample){ now_ns, job->status.received_bytes };
+    job->samples++;
+    unsigned span = MIN(job->samples - 1, RATE_SAMPLES);
+    job->status.rate_bytes_per_s = span > 0 ? rate_over(job, span, 0) : 0;
+    eta(job);
+}
+
+static void clock_text(char out[16], const struct job *job, uint64_t at_ns, uint64_t now_ns)
+{
+    time_t t = (time_t)(core_unix_s(job->core) + (int64_t)((at_ns - now_ns) / NS_PER_S));
+    struct tm tm;
+    localtime_r(&t, &tm);
+    strftime(out, 16, "%H:%M:%S", &tm);
+}
+
+static const struct blob *locked_blob(const struct job *job)
+{
+    for (const struct blob *b = job->blobs; b; b = b->next)
+        if (b->state == BLOB_LOCKED)
+            return b;
+    return NULL;
+}
+
+static unsigned writes_open(const struct job *job)
+{
+    unsigned n = 0;
+    for (const struct blob *b = job->blobs; b; b = b->next)
+        n += b->writes;
+    return n;
+}
+
+/* One phrase for why nothing arrives. The order is that of cause before consequence. */
+static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_t now_ns)
+{
+    struct group_look g = { 0 };
+    char at[16];
+    if (job->group)
+        group_look(&g, job->group);
+    const struct blob *locked = locked_blob(job);
+    unsigned writes = writes_open(job);
+    if (job->paused)
+        return snprintf(text, n, "paused"), HFP_WAIT_PAUSED;
+    if (writes > 0 && ns_since(now_ns, g.last_byte_ns) > DISK_SLOW_NS && g.held_buffer > 0)
+        return snprintf(text, n, "disk is slow: %u MB waiting for %.120s", writes, job->store->root_text), HFP_WAIT_DISK;
+    if (g.host_busy) {
+        clock_text(at, job, g.until_ns, now_ns);
+        return snprintf(text, n, "Hub asks to slow down (429, resets at %s)", at), HFP_WAIT_HUB_BUSY;
+    }
+    if (g.between_rounds) {
+        clock_text(at, job, g.until_ns, now_ns);
+        return snprintf(text, n, "%.120s; next try at %s", g.why.message, at), HFP_WAIT_RETRY;
+    }
+    if (g.running > 0 && g.silent == g.running)
+        return snprintf(text, n, "%u of %u connections silent%s%s", g.silent, g.running, g.trying ? ", trying " : "",
+                        g.trying ? g.trying : ""),
+               HFP_WAIT_SILENCE;
+    if (g.held_limit > 0 && g.streaming == 0)
+        return snprintf(text, n, "own limit"), HFP_WAIT_LIMIT;
+    if (g.held_buffer > 0 && g.streaming == 0)
+        return snprintf(text, n, "disk: waiting for %.120s", job->store->root_text), HFP_WAIT_DISK;
+    if (g.connecting > 0)
+        return snprintf(text, n, "%u of %u connections waiting for an answer%s%.100s", g.connecting, g.running,
+                        g.why.message[0] ? "; last: " : "", g.why.message),
+               HFP_WAIT_CONNECT;
+    if (locked && locked->holder)
+        return snprintf(text, n, "%.80s is locked by process %ld", locked->file->path, locked->holder), HFP_WAIT_LOCK;
+    if (locked)
+        return snprintf(text, n, "%.80s is locked by another process", locked->file->path), HFP_WAIT_LOCK;
+    if (g.waiting > 0)
+        return snprintf(text, n, "%.160s", g.why.message), HFP_WAIT_RETRY;
+    return snprintf(text, n, "hashing"), HFP_WAIT_HASH;
+}
+
+static uint64_t last_byte(const struct job *job)
+{
+    struct group_look g = { .last_byte_ns = job->start_ns };
+    if (job->group)
+        group_look(&g, job->group);
+    return MAX(g.last_byte_ns, job->read_seen_ns);
+}
+
+/* Quiet for a second or more is waiting; for --stall-timeout or more it is called a stall, unless it is of our making. */
+static void stalls(struct job *job, uint64_t now_ns)
+{
+    struct hfp_status *s = &job->status;
+    uint64_t passed_ns = ns_since(now_ns, job->tick_ns);
+    uint64_t quiet_ns = ns_since(now_ns, last_byte(job));
+    s->quiet_ns = quiet_ns;
+    bool moving = job->step == STEP_RUN && (s->state == HFP_DOWNLOADING || s->state == HFP_REPAIRING ||
+                                            s->state == HFP_WAITING || s->state == HFP_VERIFYING);
+    s->wait = HFP_NOT_WAITING;
+    s->wait_text[0] = 0;
+    if (job->paused || (moving && quiet_ns >= NS_PER_S)) {
+        s->wait = reason(job, s->wait_text, sizeof s->wait_text, now_ns);
+        s->waited_ns[s->wait] += passed_ns;
+    }
+    bool ours = s->wait == HFP_WAIT_PAUSED || s->wait == HFP_WAIT_LIMIT || s->wait == HFP_WAIT_HASH;
+    bool stalled = moving && !ours && s->wait != HFP_NOT_WAITING && quiet_ns >= job->core->api.deadlines->silence_ns;
+    if (stalled == s->stalled)
+        return;
+    s->stalled = stalled;
+    note_state(job, stalled ? HFP_EV_STALLED : HFP_EV_RECOVERED);
+}
+
+static void fronts(struct job *job)
+{
+    struct hfp_status *s = &job->status;
+    s->fronts = 0;
+    s->connections = s->connections_silent = 0;
+    struct group_look g;
+    if (!job->group)
+        return;
+    group_look(&g, job->group);
+    s->connections = g.running;
+    s->connections_silent = g.silent;
+    for (const struct blob *b = job->blobs; b && s->fronts < HFP_FRONTS; b = b->next) {
+        struct fetch_look look;
+        const struct fetch *f = b->fetch ? b->fetch : b->again;
+        if (!f || b->small)
+            continue;
+        fetch_look(&look, f);
+        const struct peer_name *peer = transfer_peer(job->core->transfer, look.peer);
+        struct hfp_front *front = &s->front[s->fronts++];
+        *front = (struct hfp_front){ .size_bytes = b->file->size_bytes, .recorded_bytes = b->counted_bytes,
+                                     .rate_bytes_per_s = look.rate_bytes_per_s, .rtt_us = look.rtt_us };
+        size_t n = strlen(b->file->path);
+        if (n < sizeof front->path)
+            memcpy(front->path, b->file->path, n + 1);
+        else
+            snprintf(front->path, sizeof front->path, "%.120s...%s", b->file->path, b->file->path + n - 120);
+        snprintf(front->host, sizeof front->host, "%s", peer->host);
+        snprintf(front->address, sizeof front->address, "%s", peer->address);
+    }
+}
+
+/* Between rounds, or while the Hub asks for patience, the state is `waiting`. */
+static void waiting_state(struct job *job)
+{
+    struct hfp_status *s = &job->status;
+    if (job->step != STEP_RUN || job->ending || job->paused)
+        return;
+    bool waits = s->wait == HFP_WAIT_HUB_BUSY || s->wait == HFP_WAIT_LOCK ||
+                 (s->wait == HFP_WAIT_RETRY && job->patience.wait_until_ns > 0);
+    if (waits && s->state == HFP_DOWNLOADING)
+        job_move(job, HFP_WAITING);
+    else if (!waits && s->state == HFP_WAITING)
+        job_move(job, HFP_DOWNLOADING);
+}
+
+void status_tick(struct job *job, uint64_t now_ns)
+{
+    if (job->step == STEP_ENDED || ns_since(now_ns, job->tick_ns) < TICK_NS)
+        return;
+    uint64_t read_bytes = atomic_load(&job->read_bytes);
+    if (read_bytes != job->read_seen || job->step != STEP_RUN) {
+        job->read_seen = read_bytes;
+        job->read_seen_ns = now_ns;
+    }
+    status_counts(job);
+    fronts(job);
+    sample(job, now_ns);
+    stalls(job, now_ns);
+    waiting_state(job);
+    job->tick_ns = now_ns;
+    if (!job->paused)
+        note_state(job, HFP_EV_PROGRESS);
+}
+
+uint64_t status_next_ns(const struct job *job, uint64_t now_ns)
+{
+    (void)now_ns;
+    return job->step == STEP_ENDED || (job->paused && !job->ending) ? UINT64_MAX : job->tick_ns + TICK_NS;
+}

@@ -1,0 +1,20 @@
+/* net/url.h: making, joining and comparing URLs. Pure; any thread. */
+#ifndef HFP_NET_URL_H
+#define HFP_NET_URL_H
+
+#include "base/err.h"
+
+/* Percent-encodes UTF-8 bytes outside the unreserved set; '/' is kept when keep_slash (file paths) and encoded
+ * otherwise (revisions: refs/pr/1 is refs%2Fpr%2F1). False when it does not fit. */
+bool url_encode(char *out, size_t out_size, const char *text, bool keep_slash);
+/* Resolves location (absolute, relative, or scheme-relative) against base. http and https only, no credentials in it;
+ * anything else is HFP_E_PROTO. */
+int url_join(char *out, size_t out_size, const char *base, const char *location, struct hfp_err *err);
+/* Same scheme, host (case-insensitive) and port (defaults filled in). */
+bool url_same_origin(const char *a, const char *b);
+/* host[:port] for people, and the parts for address choice. False for anything that is not http(s). */
+bool url_host(char *host, size_t host_size, uint16_t *port, bool *tls, const char *url);
+/* Copies url without query, fragment and credentials, cut to fit: the only form that may be shown. */
+void url_public(char *out, size_t out_size, const char *url);
+
+#endif

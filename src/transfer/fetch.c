@@ -1,0 +1,188 @@
+#include "transfer/internal.h"
+
+#include "base/auto.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How far the window reaches beyond the front: far enough that a late head does not stop the others for some seconds,
+ * near enough that hashing ends with the last byte (facts: static ranges leave 2 s of hashing, a moving window 0.01 s). */
+#define WINDOW_MIN_BYTES (32u << 20)
+#define SEGMENT_MIN_BYTES (4u << 20)
+/* The gap between two requests is about one latency; at this many latencies of bytes it costs under 2 %. */
+#define SEGMENT_LATENCIES 50
+
+static bool bit_get(const uint8_t *bits, uint64_t i)
+{
+    return bits[i / 8] >> (i % 8) & 1;
+}
+
+static void bit_set(uint8_t *bits, uint64_t i, bool on)
+{
+    if (on)
+        bits[i / 8] |= (uint8_t)(1u << (i % 8));
+    else
+        bits[i / 8] &= (uint8_t) ~(1u << (i % 8));
+}
+
+int fetch_new(struct fetch **out, struct group *g, const struct fetch_spec *spec, const struct fetch_events *events,
+              struct hfp_err *err)
+{
+    assert(spec->size_bytes > 0);
+    struct fetch *f = calloc(1, sizeof *f);
+    uint64_t blocks = blocks_up(spec->size_bytes);
+    uint8_t *wanted = calloc(1, (size_t)(blocks / 8 + 1));
+    char *url = strdup(spec->url);
+    if (!f || !wanted || !url) {
+        free(f);
+        free(wanted);
+        free(url);
+        return err_nomem(err);
+    }
+    *f = (struct fetch){ .group = g, .events = *events, .url = url, .path = spec->path, .size_bytes = spec->size_bytes,
+                         .blocks = blocks, .again = spec->again, .wanted = wanted, .lowest_wanted = blocks };
+    f->remote = remote_of(g->transfer, url, transfer_now(g->transfer));
+    struct fetch **at = &g->fetches;
+    while (*at)
+        at = &(*at)->next;
+    *at = f;
+    *out = f;
+    return HFP_OK;
+}
+
+static void fetch_stop(struct fetch *f)
+{
+    struct transfer *t = f->group->transfer;
+    for (unsigned i = 0; i < RUNNERS_MAX; i++)
+        if (t->runner[i].state != RUN_IDLE && t->runner[i].fetch == f)
+            runner_drop(&t->runner[i]);
+    while (f->segments)
+        segment_remove(f->segments);
+}
+
+void fetch_free(struct fetch *f)
+{
+    if (!f)
+        return;
+    fetch_stop(f);
+    for (struct fetch **at = &f->group->fetches; *at; at = &(*at)->next)
+        if (*at == f) {
+            *at = f->next;
+            break;
+        }
+    free(f->wanted);
+    free(f->url);
+    free(f->location);
+    free(f);
+}
+
+/* A final no for this file. The owner hears of it once. */
+void fetch_fail(struct fetch *f, const struct hfp_err *err)
+{
+    if (f->failed)
+        return;
+    f->failed = true;
+    fetch_stop(f);
+    memset(f->wanted, 0, (size_t)(f->blocks / 8 + 1));
+    f->wanted_count = 0;
+    f->events.failed(f->events.ctx, err);
+}
+
+void fetch_want(struct fetch *f, uint64_t block)
+{
+    assert(block < f->blocks);
+    if (bit_get(f->wanted, block))
+        return;
+    bit_set(f->wanted, block, true);
+    f->wanted_count++;
+    f->lowest_wanted = MIN(f->lowest_wanted, block);
+}
+
+void fetch_avoid(struct fetch *f, uint16_t peer)
+{
+    f->avoid = peer;
+}
+
+void fetch_front(struct fetch *f, uint64_t block)
+{
+    f->front = block;
+}
+
+bool fetch_busy(const struct fetch *f)
+{
+    return f->wanted_count > 0 || f->segments != NULL;
+}
+
+uint64_t segment_length(const struct fetch *f)
+{
+    const struct transfer *t = f->group->transfer;
+    uint64_t most = MAX(t->config.chunk_bytes / BLOCK * BLOCK, BLOCK);
+    uint64_t rate = f->remote->rate_bytes_per_s;
+    uint64_t bytes = (uint64_t)((unsigned __int128)rate * f->remote->latency_ns / NS_PER_S) * SEGMENT_LATENCIES;
+    bytes = MIN(MAX(bytes, SEGMENT_MIN_BYTES), most);
+    return blocks_up(bytes) * BLOCK;
+}
+
+static uint64_t window_end(const struct fetch *f)
+{
+    uint64_t bytes = MAX(2 * segment_length(f) * f->remote->learn.target, WINDOW_MIN_BYTES);
+    return f->front + bytes / BLOCK;
+}
+
+static struct segment *segment_new(struct fetch *f, uint64_t first, uint64_t end, uint64_t now_ns)
+{
+    struct segment *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    *s = (struct segment){ .fetch = f, .state = SEG_WAIT, .pos = first * BLOCK, .end = MIN(end * BLOCK, f->size_bytes),
+                           .counted = first * BLOCK, .not_before_ns = now_ns, .avoid = f->avoid };
+    for (uint64_t b = first; b < end; b++)
+        bit_set(f->wanted, b, false);
+    f->wanted_count -= end - first;
+    f->lowest_wanted = f->wanted_count > 0 ? end : f->blocks;
+    struct segment **at = &f->segments;
+    while (*at && (*at)->pos < s->pos)
+        at = &(*at)->next;
+    s->next = *at;
+    *at = s;
+    return s;
+}
+
+/* The next run of wanted blocks inside the window, as a new segment; NULL when there is none to be had now. */
+struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns)
+{
+    if (f->wanted_count == 0)
+        return NULL;
+    bool single = f->ranges_ignored >= RANGES_IGNORED_MAX;
+    if (single && f->segments)
+        return NULL;
+    while (f->lowest_wanted < f->blocks && !bit_get(f->wanted, f->lowest_wanted))
+        f->lowest_wanted++;
+    uint64_t first = f->lowest_wanted;
+    uint64_t window = window_end(f);
+    if (first >= f->blocks || (first >= window && f->segments))
+        return NULL;
+    uint64_t most = single ? f->blocks : segment_length(f) / BLOCK;
+    uint64_t end = first + 1;
+    while (end < f->blocks && end - first < most && bit_get(f->wanted, end))
+        end++;
+    return segment_new(f, first, end, now_ns);
+}
+
+void fetch_look(struct fetch_look *out, const struct fetch *f)
+{
+    *out = (struct fetch_look){ 0 };
+    const struct transfer *t = f->group->transfer;
+    for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+        const struct runner *r = &t->runner[i];
+        if (r->state == RUN_IDLE || r->fetch != f)
+            continue;
+        out->running++;
+        out->rate_bytes_per_s += r->rate_bytes_per_s;
+        if (r->peer != 0) {
+            out->peer = r->peer;
+            out->rtt_us = r->peer_now.rtt_us;
+        }
+    }
+}

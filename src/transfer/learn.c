@@ -1,0 +1,99 @@
+#include "transfer/learn.h"
+
+#include "base/auto.h"
+#include "base/clock.h"
+
+#define START 4                       /* enough for most lines; one doubling from 8 */
+#define EPOCH_MIN_NS (200 * NS_PER_MS) /* so that thousands of small files reach 16 within half a second */
+#define EPOCH_MAX_NS (2 * NS_PER_S)
+#define EPOCH_LATENCIES 10            /* an epoch spans this many round trips, or its figure is noise */
+#define HOLD_NS (30 * NS_PER_S)       /* after a rise that gave nothing, before the next try */
+#define GAIN_PERCENT 110              /* a rise must bring this much, or the connections do not pay */
+#define LOW_EPOCHS 3                  /* epochs under half the peak before it counts as a collapse */
+#define ERRORS_MANY 3
+
+void learn_init(struct learn *l, uint32_t fixed, uint32_t start, uint64_t now_ns)
+{
+    uint32_t target = fixed != 0 ? fixed : start != 0 ? MIN(start, LEARN_MAX) : START;
+    *l = (struct learn){ .fixed = fixed, .target = target, .before = target, .ceiling = LEARN_MAX,
+                         .epoch_ns = now_ns, .saturated = true };
+}
+
+void learn_bytes(struct learn *l, uint64_t n)
+{
+    l->epoch_bytes += n;
+}
+
+void learn_error(struct learn *l)
+{
+    l->errors++;
+}
+
+static void epoch_begin(struct learn *l, uint64_t now_ns)
+{
+    l->epoch_ns = now_ns;
+    l->epoch_bytes = 0;
+    l->errors = 0;
+    l->saturated = true;
+}
+
+static bool learn_move(struct learn *l, uint32_t target, bool rising, uint64_t hold_ns, uint64_t now_ns)
+{
+    bool changed = target != l->target;
+    l->before = l->target;
+    l->target = target;
+    l->rising = rising && changed;
+    l->settling = l->rising;
+    l->epochs_low = 0;
+    l->hold_until_ns = now_ns + hold_ns;
+    return changed;
+}
+
+/* One epoch is over and its rate means something. */
+static bool learn_judge(struct learn *l, uint64_t rate, uint64_t now_ns)
+{
+    l->peak_rate = MAX(l->peak_rate, rate);
+    if (l->errors >= ERRORS_MANY && l->target > 1)
+        return learn_move(l, MAX(1, l->target * 3 / 4), false, HOLD_NS, now_ns);
+    if (l->rising) {
+        l->rising = false;
+        if (rate * 100 < l->base_rate * GAIN_PERCENT) { /* more connections gave nothing: at most those that pay (P7) */
+            l->ceiling = l->target;
+            return learn_move(l, l->before, false, HOLD_NS, now_ns);
+        }
+        l->ceiling = LEARN_MAX;
+    }
+    l->epochs_low = rate < l->peak_rate / 2 ? l->epochs_low + 1 : 0;
+    if (l->epochs_low >= LOW_EPOCHS && l->target > 1 && now_ns >= l->hold_until_ns) {
+        l->peak_rate = rate; /* the line of now; measured against it the next collapse is a new one */
+        return learn_move(l, l->target / 2, false, HOLD_NS, now_ns);
+    }
+    if (now_ns < l->hold_until_ns || l->target >= LEARN_MAX)
+        return false;
+    l->base_rate = rate;
+    uint32_t step = l->ceiling < LEARN_MAX ? 1 : l->target; /* doubling first, later single probes */
+    return learn_move(l, MIN(l->target + step, LEARN_MAX), true, 0, now_ns);
+}
+
+bool learn_tick(struct learn *l, uint32_t running, bool held, uint64_t latency_ns, uint64_t now_ns)
+{
+    if (l->fixed != 0)
+        return false;
+    if (held || running == 0) { /* nothing to be learned from this stretch */
+        epoch_begin(l, now_ns);
+        return false;
+    }
+    if (running < l->target)
+        l->saturated = false;
+    uint64_t length_ns = MIN(MAX(latency_ns * EPOCH_LATENCIES, EPOCH_MIN_NS), EPOCH_MAX_NS);
+    uint64_t passed_ns = ns_since(now_ns, l->epoch_ns);
+    if (passed_ns < length_ns)
+        return false;
+    uint64_t rate = (uint64_t)((unsigned __int128)l->epoch_bytes * NS_PER_S / passed_ns);
+    /* Too few connections were busy: the rate says nothing of the target, the errors still count. */
+    bool settled = !l->settling;
+    l->settling = false;
+    bool changed = settled && (l->saturated || l->errors >= ERRORS_MANY) && learn_judge(l, rate, now_ns);
+    epoch_begin(l, now_ns);
+    return changed;
+}

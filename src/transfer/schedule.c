@@ -1,0 +1,207 @@
+#include "transfer/internal.h"
+
+#include "base/auto.h"
+
+#include <string.h>
+
+/* A half is worth a new request when the rest would take this many latencies, and at least this long. */
+#define STEAL_LATENCIES 4
+#define STEAL_MIN_NS NS_PER_S
+
+static uint32_t connections_cap(const struct transfer *t)
+{
+    return t->config.max_connections != 0 ? MIN(t->config.max_connections, FIXED_MAX) : LEARN_MAX;
+}
+
+/* Only one request at a time asks the Hub where a file is; the others wait for its answer. */
+static bool may_ask(const struct fetch *f)
+{
+    return f->location || !f->locating;
+}
+
+static bool remote_takes(const struct transfer *t, const struct fetch *f, uint64_t now_ns)
+{
+    return f->remote->running < f->remote->learn.target &&
+           hosts_not_before(t->config.hosts, f->remote->name, now_ns) <= now_ns;
+}
+
+static struct segment *waiting_segment(struct fetch *f, uint64_t now_ns)
+{
+    for (struct segment *s = f->segments; s; s = s->next)
+        if (s->state == SEG_WAIT && !s->exhausted && s->not_before_ns <= now_ns)
+            return s;
+    return NULL;
+}
+
+static bool group_any_exhausted(const struct group *g)
+{
+    for (const struct fetch *f = g->fetches; f; f = f->next)
+        for (const struct segment *s = f->segments; s; s = s->next)
+            if (s->exhausted)
+                return true;
+    return false;
+}
+
+/* What was lost first, then the window in order; files in the order they came. */
+static struct segment *next_in_order(struct group *g, uint64_t now_ns)
+{
+    bool stuck = group_any_exhausted(g); /* the line gives nothing: do not open more of the window on it */
+    for (struct fetch *f = g->fetches; f; f = f->next) {
+        if (f->failed || !may_ask(f) || !remote_takes(g->transfer, f, now_ns))
+            continue;
+        struct segment *s = waiting_segment(f, now_ns);
+        if (!s && !stuck)
+            s = fetch_next_segment(f, now_ns);
+        if (s)
+            return s;
+    }
+    return NULL;
+}
+
+static uint64_t rest_ns(const struct segment *s)
+{
+    const struct runner *r = s->run[0];
+    uint64_t rate = MAX(r->rate_bytes_per_s, 1);
+    unsigned __int128 ns = (unsigned __int128)(s->end - s->pos) * NS_PER_S / rate;
+    return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
+}
+
+/* Nothing is left to hand out: take half of what will last longest. */
+static struct segment *steal(struct group *g, uint64_t now_ns)
+{
+    struct segment *slowest = NULL;
+    uint64_t longest_ns = 0;
+    for (struct fetch *f = g->fetches; f; f = f->next) {
+        if (f->failed || !f->location || !remote_takes(g->transfer, f, now_ns) ||
+            f->ranges_ignored >= RANGES_IGNORED_MAX)
+            continue;
+        uint64_t worth_ns = MAX(f->remote->latency_ns * STEAL_LATENCIES, STEAL_MIN_NS);
+        for (struct segment *s = f->segments; s; s = s->next) {
+            if (s->state != SEG_RUN || s->run[1] || s->run[0]->state != RUN_BODY ||
+                ns_since(now_ns, s->run[0]->start_ns) < worth_ns)
+                continue;
+            uint64_t ns = rest_ns(s);
+            if (ns > worth_ns && ns > longest_ns) {
+                longest_ns = ns;
+                slowest = s;
+            }
+        }
+    }
+    return slowest ? segment_split(slowest, now_ns) : NULL;
+}
+
+static bool silent(const struct transfer *t, const struct segment *s, uint64_t now_ns)
+{
+    const struct runner *r = s->run[0];
+    const struct deadlines *d = &t->config.deadlines;
+    uint64_t patience_ns = segment_is_head(s) ? MIN(d->head_silence_ns, d->silence_ns) : d->silence_ns;
+    return r->state == RUN_BODY && r->held == FLOWS && ns_since(now_ns, r->last_byte_ns) >= patience_ns;
+}
+
+/* A silent range is asked for elsewhere too; first bytes win. */
+static struct segment *hedge(struct group *g, uint64_t now_ns)
+{
+    for (struct fetch *f = g->fetches; f; f = f->next)
+        for (struct segment *s = f->segments; s; s = s->next)
+            if (s->state == SEG_RUN && !s->run[1] && silent(g->transfer, s, now_ns) &&
+                hosts_not_before(g->transfer->config.hosts, f->remote->name, now_ns) <= now_ns) {
+                s->lost_peer = s->run[0]->peer;
+                hosts_failed(g->transfer->config.hosts, f->remote->name, s->run[0]->peer_now.address, now_ns);
+                return s;
+            }
+    return NULL;
+}
+
+static bool group_start_one(struct group *g, uint64_t now_ns)
+{
+    struct transfer *t = g->transfer;
+    uint32_t cap = connections_cap(t);
+    struct segment *s = NULL;
+    uint32_t hedges = t->config.max_connections != 0 ? 0 : HEDGES;
+    if (t->running < cap + hedges)
+        s = hedge(g, now_ns);
+    if (!s && t->running < cap)
+        s = next_in_order(g, now_ns);
+    if (!s && t->running < cap && !group_any_exhausted(g))
+        s = steal(g, now_ns);
+    return s && runner_start(t, s);
+}
+
+static void revive(struct group *g, bool all, uint64_t now_ns)
+{
+    for (struct fetch *f = g->fetches; f; f = f->next)
+        for (struct segment *s = f->segments; s; s = s->next)
+            if (s->exhausted && (all || g->patience->last_progress_ns >= s->series_ns)) {
+                s->exhausted = false;
+                s->attempt = 0;
+                s->not_before_ns = now_ns;
+            }
+}
+
+static bool group_all_exhausted(const struct group *g)
+{
+    bool any = false;
+    for (const struct fetch *f = g->fetches; f; f = f->next)
+        for (const struct segment *s = f->segments; s; s = s->next) {
+            if (!s->exhausted)
+                return false;
+            any = true;
+        }
+    return any && g->running == 0;
+}
+
+/* A round ends when every range that is asked for has been refused often enough and nothing arrived meanwhile. */
+static void group_rounds(struct group *g, uint64_t now_ns)
+{
+    revive(g, false, now_ns);
+    if (!group_all_exhausted(g))
+        return;
+    struct hfp_err err;
+    if (patience_round_over(g->patience, now_ns, random_next(&g->transfer->random), &err) == HFP_OK) {
+        revive(g, true, now_ns);
+        return;
+    }
+    g->over = true;
+    g->events.gave_up(g->events.ctx, &err);
+}
+
+static bool group_may_start(const struct group *g, uint64_t now_ns)
+{
+    return !g->paused && !g->over && g->patience->wait_until_ns <= now_ns;
+}
+
+void schedule(struct transfer *t, uint64_t now_ns)
+{
+    for (struct group *g = t->groups; g; g = g->next)
+        if (group_may_start(g, now_ns))
+            group_rounds(g, now_ns);
+    bool any = true; /* one for each group in turn: no job starves beside another */
+    while (any) {
+        any = false;
+        for (struct group *g = t->groups; g; g = g->next)
+            if (group_may_start(g, now_ns))
+                any |= group_start_one(g, now_ns);
+    }
+}
+
+uint64_t schedule_next_ns(const struct transfer *t, uint64_t now_ns)
+{
+    uint64_t next = UINT64_MAX;
+    for (const struct group *g = t->groups; g; g = g->next) {
+        if (g->paused || g->over)
+            continue;
+        if (g->patience->wait_until_ns > now_ns) {
+            next = MIN(next, g->patience->wait_until_ns);
+            continue;
+        }
+        for (const struct fetch *f = g->fetches; f; f = f->next) {
+            uint64_t host_ns = hosts_not_before(t->config.hosts, f->remote->name, now_ns);
+            if (host_ns > now_ns && fetch_busy(f))
+                next = MIN(next, host_ns);
+            for (const struct segment *s = f->segments; s; s = s->next)
+                if (s->state == SEG_WAIT && !s->exhausted && s->not_before_ns > now_ns)
+                    next = MIN(next, s->not_before_ns);
+        }
+    }
+    return next;
+}

@@ -1,0 +1,182 @@
+#include "transfer/internal.h"
+
+#include "base/auto.h"
+
+#include <stdlib.h>
+
+#define TICK_NS (250 * NS_PER_MS) /* rates, deadlines: four looks a second are enough for limits of seconds */
+#define SLOW_PEERS_MIN 2          /* slow is only ever said beside others: 5 KB/s on a 5 KB/s line is healthy */
+
+static bool runner_streams(const struct runner *r)
+{
+    return r->state == RUN_BODY && r->segment && r->held == FLOWS;
+}
+
+static void rate_update(struct runner *r, uint64_t passed_ns)
+{
+    uint64_t rate = (uint64_t)((unsigned __int128)r->window_bytes * NS_PER_S / passed_ns);
+    r->window_bytes = 0;
+    r->rate_bytes_per_s = r->rate_bytes_per_s == 0 ? rate : (r->rate_bytes_per_s * 3 + rate) / 4;
+    if (runner_streams(r) && r->rate_bytes_per_s > 0)
+        r->remote->rate_bytes_per_s = r->remote->rate_bytes_per_s == 0
+                                          ? r->rate_bytes_per_s
+                                          : (r->remote->rate_bytes_per_s * 15 + r->rate_bytes_per_s) / 16;
+}
+
+static int compare_rates(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The median rate of the others on the same server; 0 when there are too few to say. */
+static uint64_t peers_rate(const struct transfer *t, const struct runner *me)
+{
+    uint64_t rates[RUNNERS_MAX];
+    unsigned n = 0;
+    for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+        const struct runner *r = &t->runner[i];
+        if (r != me && r->state != RUN_IDLE && r->remote == me->remote && runner_streams(r))
+            rates[n++] = r->rate_bytes_per_s;
+    }
+    if (n < SLOW_PEERS_MIN)
+        return 0;
+    qsort(rates, n, sizeof *rates, compare_rates);
+    return rates[n / 2];
+}
+
+static void watch_slow(struct transfer *t, struct runner *r, uint64_t now_ns)
+{
+    uint64_t peers = runner_streams(r) ? peers_rate(t, r) : 0;
+    if (r->rate_bytes_per_s * SLOW_RATIO >= peers) {
+        r->slow_since_ns = 0;
+        return;
+    }
+    if (r->slow_since_ns == 0)
+        r->slow_since_ns = now_ns;
+    if (ns_since(now_ns, r->slow_since_ns) < t->config.deadlines.slow_ns)
+        return;
+    struct hfp_err err;
+    err_set(&err, HFP_E_SLOW, "%s %s crept at a fraction of the other connections", r->remote->name, r->peer_now.address);
+    runner_cut(r, &err);
+}
+
+static void watch_body(struct transfer *t, struct runner *r, uint64_t now_ns)
+{
+    const struct deadlines *d = &t->config.deadlines;
+    if (r->held != FLOWS) { /* we ourselves do not read: that is not silence */
+        r->last_byte_ns = now_ns;
+        return;
+    }
+    uint64_t silent_ns = ns_since(now_ns, r->last_byte_ns);
+    if (!r->segment) {
+        if (silent_ns > d->head_silence_ns)
+            runner_cut(r, NULL);
+        return;
+    }
+    bool no_hedge = t->config.max_connections != 0 && t->running >= t->config.max_connections;
+    struct hfp_err err;
+    if (silent_ns > d->cut_ns || (no_hedge && silent_ns > d->silence_ns)) {
+        err_set(&err, HFP_E_SILENT, "%s %s sent nothing for %llu s", r->remote->name, r->peer_now.address,
+                (unsigned long long)(silent_ns / NS_PER_S));
+        runner_cut(r, &err);
+    }
+}
+
+static void watch_one(struct transfer *t, struct runner *r, uint64_t now_ns)
+{
+    const struct deadlines *d = &t->config.deadlines;
+    uint64_t in_state_ns = ns_since(now_ns, r->since_ns);
+    struct hfp_err err;
+    switch (r->state) {
+    case RUN_CONNECTING:
+        if (in_state_ns > d->connect_ns) {
+            err_set(&err, HFP_E_CONNECT, "no connection to %s within %llu s", r->remote->name,
+                    (unsigned long long)(d->connect_ns / NS_PER_S));
+            runner_cut(r, &err);
+        }
+        break;
+    case RUN_ASKED:
+        if (in_state_ns > d->first_byte_ns) {
+            err_set(&err, HFP_E_TIMEOUT, "%s %s did not answer within %llu s", r->remote->name, r->peer_now.address,
+                    (unsigned long long)(d->first_byte_ns / NS_PER_S));
+            runner_cut(r, &err);
+        }
+        break;
+    case RUN_DRAIN:
+        if (ns_since(now_ns, r->last_byte_ns) > d->head_silence_ns)
+            runner_end_drain(r);
+        break;
+    case RUN_BODY:
+        watch_body(t, r, now_ns);
+        break;
+    default:
+        break;
+    }
+}
+
+static void tick(struct transfer *t, uint64_t now_ns)
+{
+    uint64_t passed_ns = ns_since(now_ns, t->tick_ns);
+    t->tick_ns = now_ns;
+    for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+        struct runner *r = &t->runner[i];
+        if (r->state == RUN_IDLE)
+            continue;
+        rate_update(r, passed_ns);
+        t->config.http->peer(t->config.http, &r->request, &r->peer_now);
+        watch_one(t, r, now_ns);
+        if (r->state == RUN_BODY)
+            watch_slow(t, r, now_ns);
+    }
+}
+
+void watch_runners(struct transfer *t, uint64_t now_ns)
+{
+    if (ns_since(now_ns, t->tick_ns) >= TICK_NS)
+        tick(t, now_ns);
+    for (unsigned i = 0; i < t->remotes; i++) {
+        struct remote *r = &t->remote[i];
+        if (learn_tick(&r->learn, r->running, r->limited, r->latency_ns, now_ns))
+            log_debug(t->config.log, "%s: %u connections", r->name, r->learn.target);
+        r->limited = false;
+    }
+}
+
+static bool unhold_one(struct transfer *t, struct runner *r, uint64_t now_ns)
+{
+    if (r->state == RUN_IDLE || r->held == FLOWS)
+        return false;
+    if (r->held == HELD_LIMIT) {
+        if (!limit_open(&r->fetch->group->limit, now_ns) || !limit_open(&t->limit, now_ns))
+            return false;
+    } else if (pool_free_count(t->config.pool) <= (segment_is_head(r->segment) ? 0 : POOL_RESERVED)) {
+        return false;
+    }
+    runner_unhold(r);
+    return true;
+}
+
+/* Lets held connections go on where the reason is gone; the head of a window first, for it holds up the hash. */
+void watch_unhold(struct transfer *t, uint64_t now_ns)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+            struct runner *r = &t->runner[i];
+            if (r->state != RUN_IDLE && r->held != FLOWS && r->segment && (pass == 1 || segment_is_head(r->segment)))
+                unhold_one(t, r, now_ns);
+        }
+}
+
+uint64_t watch_next_ns(const struct transfer *t, uint64_t now_ns)
+{
+    uint64_t next = t->running > 0 ? t->tick_ns + TICK_NS : UINT64_MAX;
+    for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+        const struct runner *r = &t->runner[i];
+        if (r->state == RUN_IDLE || r->held != HELD_LIMIT)
+            continue;
+        uint64_t opens = MAX(limit_opens_ns(&r->fetch->group->limit, now_ns), limit_opens_ns(&t->limit, now_ns));
+        next = MIN(next, MAX(opens, now_ns + NS_PER_MS)); /* finer than a millisecond only costs wake-ups */
+    }
+    return next;
+}

@@ -1,0 +1,138 @@
+"""The checks can fail, and the runner counts what happened.
+
+Each row plants one fault; the rows were seen red with the rule they name taken out of the tool.
+"""
+import importlib.machinery
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def tool(name, *args):
+    return subprocess.run([sys.executable, TOP / "tools" / name, *args], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("folder, line, allowed", [
+    ("plan", '#include "cache/names.h"', True),
+    ("cli", '#include "hfp/hfp.h"', True),
+    ("net", "#include <curl/curl.h>", True),
+    ("cache", '#include "engine/job.h"', False),
+    ("cli", '#include "base/io.h"', False),
+    ("base", '#  include "net/http.h"', False),
+    ("plan", '#include "sibling.h"', False),
+    ("engine", '#include "cli/args.h"', False),
+    ("plan", "#include <openssl/evp.h>", False),
+])
+def test_layers(tmp_path, folder, line, allowed):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "a.c").write_text(line + "\n")
+    assert (tool("check-layers", tmp_path).returncode == 0) == allowed
+
+
+@pytest.mark.parametrize("text, allowed", [
+    ("see https://huggingface.co/docs and http://127.0.0.1:8080/x", True),
+    ("https://registry.example/v2", True),
+    ("cd /usr/share && ls /home/user/models", True),
+    ("https:/" + "/packages.somewhere.net/simple", False),
+    ("cp /ro" + "ot/x y", False),
+    ("/* TO" + "DO: later */", False),
+    ("<" * 7 + " ours", False),
+    ("token hf_" + "abcdefghijklmnopqrstuvwxyzABCDEFGH", False),
+])
+def test_words(tmp_path, text, allowed):
+    (tmp_path / "a.txt").write_text(text + "\n")
+    assert (tool("check-words", tmp_path).returncode == 0) == allowed
+
+
+@pytest.fixture
+def runner(tmp_path, monkeypatch):
+    loader = importlib.machinery.SourceFileLoader("run_tests", str(TOP / "tools/run-tests"))
+    spec = importlib.util.spec_from_loader("run_tests", loader)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "run_tests", module)  # dataclasses look their module up
+    loader.exec_module(module)
+    module.TOP = tmp_path
+    module.LOGS = tmp_path / "logs"
+    module.LOGS.mkdir()
+    return module
+
+
+@pytest.mark.parametrize("text, passed, failed, skipped, wrong", [
+    ("ok 1 - a\nok 2 - b\n1..2\n", 2, 0, 0, None),
+    ("1..2\nok 1 - a\nnot ok 2 - b\n", 1, 1, 0, None),
+    ("ok 1 - a # SKIP no root\n1..1\n", 0, 0, 1, None),
+    ("ok 1 - a\n", 1, 0, 0, "planned None tests and ran 1"),
+    ("1..3\nok 1 - a\n", 1, 0, 0, "planned 3 tests and ran 1"),
+    ("Segmentation fault\n", 0, 0, 0, "ran no test"),
+])
+def test_tap_is_counted_line_by_line(runner, text, passed, failed, skipped, wrong):
+    run = runner.Run("suite", 10)
+    assert runner.read_tap(run, "program", text) == wrong
+    assert runner.counts(run.results) == (passed, failed, skipped)
+
+
+@pytest.mark.parametrize("ci, line", [(False, "1 passed, 1 failed, 1 skipped"), (True, "1 passed, 2 failed")])
+def test_a_skip_is_a_failure_in_ci(runner, ci, line):
+    runner.CI = ci
+    results = [runner.Result("r", outcome, "") for outcome in (runner.PASSED, runner.FAILED, runner.SKIPPED)]
+    assert runner.closing_line(results) == line
+
+
+def in_own_process(tmp_path, suite):
+    """run-tests with one made-up suite: what it prints, and its exit status."""
+    script = tmp_path / "run.py"
+    script.write_text(f"""
+import importlib.machinery, importlib.util, pathlib, sys
+loader = importlib.machinery.SourceFileLoader("run_tests", {str(TOP / "tools/run-tests")!r})
+module = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_tests", loader))
+sys.modules["run_tests"] = module
+loader.exec_module(module)
+module.CI = False
+module.TOP = pathlib.Path({str(tmp_path)!r})
+module.LOGS = module.TOP / "logs"
+def suite(run):
+    {suite}
+module.SUITES = [module.Suite("made-up", 3, suite)]
+sys.exit(module.main([]))
+""")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    return done.stdout.splitlines(), done.returncode
+
+
+@pytest.mark.parametrize("suite, last, status", [
+    ("run.check('fine', 'true')", "1 passed, 0 failed", 0),
+    ("run.check('bad', 'false')", "0 passed, 1 failed", 1),
+    ("raise ValueError('broken')", "0 passed, 1 failed", 1),
+    ("pass", "0 passed, 0 failed", 1),
+    ("run.check('missing', '/nonexistent/program')", "0 passed, 1 failed", 1),
+])
+def test_closing_line_and_exit_status(tmp_path, suite, last, status):
+    lines, got = in_own_process(tmp_path, suite)
+    assert (lines[-1], got) == (last, status)
+
+
+@pytest.mark.parametrize("suite, word", [
+    ("run.check('leaves one', 'sh', '-c', 'setsid sleep 987 &')", "leaves no process behind"),
+    ("run.check('hangs', 'sleep', '987')", "stays within its budget"),
+])
+def test_no_process_outlives_the_run(tmp_path, suite, word):
+    lines, got = in_own_process(tmp_path, suite)
+    assert got == 1 and any(word in line for line in lines)
+    left = subprocess.run(["pgrep", "-fx", "sleep 987"], capture_output=True, text=True)
+    assert left.stdout == ""
+
+
+def test_every_source_is_built():
+    """A file that nobody compiles is dead code, and a test that is not in the list never runs."""
+    lists = (TOP / "src/meson.build").read_text()
+    left_out = [str(path.relative_to(TOP / "src")) for path in (TOP / "src").rglob("*.c")
+                if f"'{path.relative_to(TOP / 'src')}'" not in lists]
+    tests = (TOP / "tests/meson.build").read_text()
+    left_out += [path.name for path in (TOP / "tests/unit").glob("test_*.c")
+                 if f"'{path.stem.removeprefix('test_')}'" not in tests]
+    assert left_out == []
