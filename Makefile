@@ -1,6 +1,6 @@
 # One-line doors to Meson and the tools; CONTRIBUTING.md says when to use which.
 BUILD := build
-C_FILES = $(shell find include src tests -name "*.[ch]")
+C_FILES = $(shell find include src tests tools -name "*.[ch]")
 
 .PHONY: all check asan tsan tidy fmt docs
 

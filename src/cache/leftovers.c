@@ -161,10 +161,12 @@ static int judge_digests(struct finder *f, struct leftover *l, struct hfp_err *e
     l->damaged = rc == HFP_E_CORRUPT || rc == HFP_E_VERSION;
     l->closed = rc && (why.sys_errno == EACCES || why.sys_errno == EPERM || why.sys_errno == ELOOP ||
                        why.sys_errno == ENOENT);
+    if (l->damaged || l->closed)
+        return HFP_OK; /* and no word in err: a caller may read it as a failure */
     if (rc) {
         if (err)
             *err = why;
-        return l->damaged || l->closed ? HFP_OK : rc;
+        return rc;
     }
     l->info = *digests_info(d);
     l->damaged = !content_id_equal(&l->info.id, &f->p->id) || l->info.size_bytes != f->p->size_bytes;

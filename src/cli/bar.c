@@ -1,5 +1,5 @@
 /* The moving lines on a terminal: the whole job, the files at the front, how much is proved. */
-#include "bar.h"
+#include "cli/bar.h"
 
 #include "cli/units.h"
 #include "cli/view.h"

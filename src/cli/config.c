@@ -1,6 +1,6 @@
 /* Config files: `long-option = value`, one a line, # begins a comment. Unknown keys are errors, so that a slip of the
  * pen does not silently change nothing. */
-#include "options.h"
+#include "cli/options.h"
 
 #include "cli/files.h"
 #include "cli/text.h"

@@ -1,5 +1,5 @@
 /* The environment, with the meaning huggingface_hub 2.4 gives it (its constants.py), so that one setting steers both. */
-#include "options.h"
+#include "cli/options.h"
 
 #include "cli/files.h"
 #include "cli/text.h"

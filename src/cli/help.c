@@ -1,5 +1,5 @@
 /* --help, from the same rows as everything else; 80 columns. */
-#include "options.h"
+#include "cli/options.h"
 
 #include <string.h>
 

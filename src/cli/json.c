@@ -1,5 +1,5 @@
 /* --progress json: one object a line on standard error; the schema is docs/formats/events.md. */
-#include "view.h"
+#include "cli/view.h"
 
 #include "cli/status_json.h"
 

@@ -1,5 +1,5 @@
 /* The command line: long options with = or a following word, joined short flags, -- ends options. */
-#include "options.h"
+#include "cli/options.h"
 
 #include "cli/text.h"
 

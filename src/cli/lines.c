@@ -2,7 +2,7 @@
  *
  *   [<repo>] 47.3%  10.41 GB / 22.02 GB  18.4 MB/s ETA 10m31s
  *   [<repo>] 47.3%  10.41 GB / 22.02 GB  0.0 MB/s STALLED 42s: <reason> */
-#include "lines.h"
+#include "cli/lines.h"
 
 #include "cli/units.h"
 #include "cli/view.h"

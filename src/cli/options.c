@@ -1,4 +1,4 @@
-#include "options.h"
+#include "cli/options.h"
 
 #include "cli/text.h"
 #include "cli/units.h"

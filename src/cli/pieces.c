@@ -1,5 +1,5 @@
 /* Words that several views share. */
-#include "view.h"
+#include "cli/view.h"
 
 #include "cli/units.h"
 

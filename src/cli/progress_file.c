@@ -1,6 +1,6 @@
 /* --progress-file: {"downloaded","total","progress","speed","eta"} of the job that runs, replaced whole once a second.
  * Who reads it sees an old or a new file, never half of one. A failure is harmless: the download is not about it. */
-#include "view.h"
+#include "cli/view.h"
 
 #include "cli/files.h"
 

@@ -1,6 +1,6 @@
 /* --report FILE: everything known at the end, as JSON. Files are written as their events come, so that a repository of
  * 200,000 files costs no memory here; the name appears when the whole is written. */
-#include "view.h"
+#include "cli/view.h"
 
 #include "cli/files.h"
 #include "cli/status_json.h"

@@ -1,5 +1,5 @@
 /* The loop: the engine's events and signals in, views out. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include "cli/files.h"
 #include "cli/say.h"
@@ -20,6 +20,7 @@
 #define TICK_MS 250           /* moving lines four times a second; the engine sends no more either */
 #define STOP_NS 1500000000ULL /* for recording what is finished after SIGINT, of the 2 s we may take in all */
 #define STOP_SECONDS 2
+#define SAME_NS 300000000ULL /* timeout(1) signals the process and then its group: still one request */
 
 struct run {
     struct options *o;
@@ -53,6 +54,8 @@ int worse_status(int a, int b)
 
 static void stop(struct run *r, int number, uint64_t now_ns)
 {
+    if (r->signal && now_ns < r->stop_by_ns - STOP_NS + SAME_NS)
+        return;
     if (r->signal) { /* the second one: at once */
         screen_clear(&r->views.screen);
         _exit(128 + number);

@@ -1,4 +1,4 @@
-#include "say.h"
+#include "cli/say.h"
 
 #include "cli/units.h"
 
@@ -228,7 +228,7 @@ void say_table(struct screen *s, const struct run_result *run)
             text_fmt(&t, " ");
         bool sized = r->ran && r->status.total_bytes;
         text_fmt(&t, "  %11s", sized ? size_text(size, r->status.total_bytes) : "-");
-        text_fmt(&t, "  %7s   ", r->ran ? duration_text(time, r->status.elapsed_ns / 1000000000ULL) : "-");
+        text_fmt(&t, "  %7s   ", r->ran ? elapsed_text(time, r->status.elapsed_ns) : "-");
         table_reason(&t, r);
         screen_print(s, &t);
     }

@@ -1,4 +1,4 @@
-#include "say.h"
+#include "cli/say.h"
 
 #include "cli/units.h"
 
@@ -130,7 +130,7 @@ static void verified(struct screen *s, const struct job_result *r)
     title(s, &t, r, "proved");
     text_fmt(&t, ": ");
     files_piece(&t, &r->status);
-    text_fmt(&t, " read and hashed in %s", duration_text(time, r->status.elapsed_ns / 1000000000ULL));
+    text_fmt(&t, " read and hashed in %s", elapsed_text(time, r->status.elapsed_ns));
     screen_print(s, &t);
 }
 
@@ -173,7 +173,7 @@ void say_success(struct screen *s, const struct job_result *r)
     title(s, &t, r, "proved");
     text_fmt(&t, ": ");
     files_piece(&t, st);
-    text_fmt(&t, " in %s", duration_text(time, st->elapsed_ns / 1000000000ULL));
+    text_fmt(&t, " in %s", elapsed_text(time, st->elapsed_ns));
     uint64_t ms = st->elapsed_ns / 1000000;
     if (ms && st->fetched_bytes) /* what came over the line, not what was here already */
         text_fmt(&t, " (%s)", rate_text(rate, (uint64_t)((unsigned __int128)st->fetched_bytes * 1000 / ms)));

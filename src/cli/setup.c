@@ -1,5 +1,5 @@
 /* From options to what the engine takes. */
-#include "cli.h"
+#include "cli/cli.h"
 
 #include "cli/files.h"
 #include "cli/text.h"

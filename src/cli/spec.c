@@ -1,4 +1,4 @@
-#include "spec.h"
+#include "cli/spec.h"
 
 #include "cli/text.h"
 

@@ -1,4 +1,4 @@
-#include "status_json.h"
+#include "cli/status_json.h"
 
 #include "cli/options.h"
 #include "cli/text.h"

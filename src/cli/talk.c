@@ -1,5 +1,5 @@
 /* What is said in sentences: notes at once, chunk lines with -v, the text at the end of each job and of all. */
-#include "view.h"
+#include "cli/view.h"
 
 #include "cli/say.h"
 #include "cli/status_json.h"

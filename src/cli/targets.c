@@ -1,5 +1,5 @@
 /* The list of jobs: words of the command line first, then --models-from. */
-#include "spec.h"
+#include "cli/spec.h"
 
 #include "cli/files.h"
 #include "cli/options.h"

@@ -1,4 +1,4 @@
-#include "units.h"
+#include "cli/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -229,6 +229,14 @@ char *duration_text(char out[static UNIT_TEXT], uint64_t s)
         snprintf(out, UNIT_TEXT, "%" PRIu64 "h%02um", s / 3600, (unsigned)(s / 60 % 60));
     else
         snprintf(out, UNIT_TEXT, "%" PRIu64 "d%02uh", s / 86400, (unsigned)(s / 3600 % 24));
+    return out;
+}
+
+char *elapsed_text(char out[static UNIT_TEXT], uint64_t ns)
+{
+    if (ns >= 10 * NS_PER_S)
+        return duration_text(out, ns / NS_PER_S);
+    snprintf(out, UNIT_TEXT, "%u.%us", (unsigned)(ns / NS_PER_S), (unsigned)(ns / (NS_PER_S / 10) % 10));
     return out;
 }
 

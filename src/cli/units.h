@@ -31,6 +31,7 @@ char *block_text(char out[static UNIT_TEXT], uint64_t bytes);      /* blocks are
 char *rate_text(char out[static UNIT_TEXT], uint64_t bytes_per_s); /* "118.2 MB/s", "87.0 kB/s" */
 char *rate_text_log(char out[static UNIT_TEXT], uint64_t bytes_per_s); /* MB/s as long as that says anything */
 char *duration_text(char out[static UNIT_TEXT], uint64_t seconds);     /* "31s", "10m31s", "1h02m", "3d04h" */
+char *elapsed_text(char out[static UNIT_TEXT], uint64_t ns);           /* "0.4s" below 10 s, then as above */
 char *wait_duration_text(char out[static UNIT_TEXT], uint64_t ns);     /* "34 s", "10m31s" */
 /* Per mille of part in total, rounded; never 1000 before part is total. total 0 counts as complete. */
 unsigned permille(uint64_t part, uint64_t total);

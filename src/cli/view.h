@@ -78,10 +78,11 @@ static inline uint64_t shown_bytes(const struct hfp_status *st)
     return st->verb == HFP_VERIFY ? st->proved_bytes : st->recorded_bytes;
 }
 
-/* The middle of the estimate, or UINT64_MAX. */
+/* The middle of the estimate, or UINT64_MAX: nothing moves, nothing is left, or too little is known. */
 static inline uint64_t eta_s(const struct hfp_status *st)
 {
-    if (st->eta_low_s == UINT64_MAX || st->eta_high_s == UINT64_MAX || st->rate_bytes_per_s == 0)
+    if (st->eta_low_s == UINT64_MAX || st->eta_high_s == UINT64_MAX || st->rate_bytes_per_s == 0 ||
+        shown_bytes(st) >= st->total_bytes)
         return UINT64_MAX;
     return st->eta_low_s + (st->eta_high_s - st->eta_low_s) / 2;
 }

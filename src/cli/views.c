@@ -1,4 +1,4 @@
-#include "views.h"
+#include "cli/views.h"
 
 #include "cli/files.h"
 

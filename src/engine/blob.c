@@ -139,6 +139,8 @@ static void claim_run(struct errand_task *e)
         rc = lock_try(&b->lock_fd, &b->place, &e->err);
     if (!rc)
         rc = claim_locked(e);
+    if (!rc)
+        e->err.code = HFP_OK; /* of a try that was overcome */
     if (rc == HFP_E_LOCKED) {
         fd_closep(&b->lock_fd);
         partial_look(&e->look, &b->place, e->unix_s);

@@ -19,7 +19,9 @@ static int finish(struct finish_task *f)
     struct job *job = f->job;
     const struct store *s = job->store;
     bool is_ref = !name_is_commit(job->spec.revision);
-    int rc = job->listing_new ? trees_write(s, job->commit, job->listing, &f->err) : HFP_OK;
+    int rc = job->status.fetch_files > 0 ? publish_settle(s, job->commit, &f->err) : HFP_OK;
+    if (!rc && job->listing_new)
+        rc = trees_write(s, job->commit, job->listing, &f->err);
     if (!rc && is_ref && strcmp(job->commit, job->local_commit) != 0)
         rc = ref_write(s, job->spec.revision, job->commit, &f->err);
     if (!rc && job->status.fetch_files > 0)

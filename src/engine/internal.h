@@ -86,7 +86,7 @@ struct job {
     uint32_t scanned, scan_asked; /* blobs with facts; blobs handed to scan tasks */
     uint32_t next_blob;
     struct blob *blobs;           /* active ones */
-    unsigned active_small, active_large, active_prove;
+    unsigned active_small, active_large, active_prove, unpublished;
     struct blob *ready, **ready_tail; /* proved, to be published */
     bool publishing, planned;
     uint64_t reserved_bytes, fsid;
@@ -129,8 +129,9 @@ struct blob {
     struct place place;
     enum blob_state state;
     bool small, damaged, failed, published;
+    bool queued;                    /* for the publisher */
     unsigned busy;                  /* tasks in flight that use it */
-    unsigned *active;               /* the job's count it is part of */
+    unsigned *active;               /* the job's count it is part of; NULL: of none any more */
     int lock_fd;
     struct partial *partial;
     struct fetch *fetch, *again;

@@ -9,6 +9,7 @@
 /* Blobs under way: begun in the plan's order, fed to the publisher in batches, counted when they are in place. */
 
 #define PUBLISH_BATCH 64
+#define UNPUBLISHED_MAX 256 /* proved contents that wait for their syncs: an open file each */
 
 /* Remembers the first few files a message will name. */
 void running_name_file(struct job *job, const char *path, const char *text)
@@ -54,7 +55,7 @@ static bool room_for(struct job *job, const struct plan_blob *pb)
     unsigned most = active == &job->active_prove   ? PROVE_ACTIVE_MAX
                     : active == &job->active_small ? SMALL_ACTIVE_MAX
                                                    : LARGE_ACTIVE_MAX;
-    return *active < most;
+    return *active < most && job->unpublished < UNPUBLISHED_MAX;
 }
 
 static bool needs_nothing(const struct job *job, const struct plan_blob *pb)
@@ -139,10 +140,20 @@ static void publish_done(struct task *t)
     }
 }
 
+static void leave_active(struct blob *b)
+{
+    if (b->active)
+        (*b->active)--;
+    b->active = NULL;
+}
+
 void running_ready(struct blob *b)
 {
     struct job *job = b->job;
     b->next_ready = NULL;
+    leave_active(b); /* the wire need not wait for the disk's syncs */
+    job->unpublished++;
+    b->queued = true;
     *job->ready_tail = b;
     job->ready_tail = &b->next_ready;
     job->wake = true;
@@ -224,7 +235,8 @@ static void ended_well(struct job *job, struct blob *b)
 void running_ended(struct blob *b)
 {
     struct job *job = b->job;
-    (*b->active)--;
+    leave_active(b);
+    job->unpublished -= b->queued;
     job->wake = true;
     if (job->spec.verb == HFP_VERIFY)
         return;

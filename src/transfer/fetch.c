@@ -172,14 +172,13 @@ struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns)
 
 void fetch_look(struct fetch_look *out, const struct fetch *f)
 {
-    *out = (struct fetch_look){ 0 };
+    *out = (struct fetch_look){ .rate_bytes_per_s = f->rate_bytes_per_s };
     const struct transfer *t = f->group->transfer;
     for (unsigned i = 0; i < RUNNERS_MAX; i++) {
         const struct runner *r = &t->runner[i];
         if (r->state == RUN_IDLE || r->fetch != f)
             continue;
         out->running++;
-        out->rate_bytes_per_s += r->rate_bytes_per_s;
         if (r->peer != 0) {
             out->peer = r->peer;
             out->rtt_us = r->peer_now.rtt_us;

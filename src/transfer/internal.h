@@ -74,7 +74,7 @@ struct runner {
     uint64_t skip, until;
     uint64_t bytes;            /* body bytes that counted, of this request */
     uint32_t drained;
-    uint64_t start_ns, since_ns, last_byte_ns, slow_since_ns;
+    uint64_t start_ns, since_ns, body_ns, last_byte_ns, slow_since_ns;
     uint64_t window_bytes, rate_bytes_per_s;
     struct hfp_err verdict;    /* DRAIN: what to do at the end; code OK with redirect set: go there */
     bool redirect;
@@ -100,6 +100,7 @@ struct fetch {
     struct remote *remote;     /* of location, or of the Hub */
     char etag[ETAG_MAX], etag_host[HOST_KEY_MAX];
     unsigned ranges_ignored;   /* 200s in a row to ranged requests */
+    uint64_t window_bytes, rate_bytes_per_s; /* since the last tick; smoothed over all its connections */
     bool failed;
 };
 
@@ -165,6 +166,7 @@ void runner_end_drain(struct runner *r);                      /* acts on what th
 /* watch.c */
 void watch_runners(struct transfer *t, uint64_t now_ns);
 void watch_unhold(struct transfer *t, uint64_t now_ns);
+void watch_learn(struct transfer *t, uint64_t now_ns);
 uint64_t watch_next_ns(const struct transfer *t, uint64_t now_ns);
 
 /* schedule.c */

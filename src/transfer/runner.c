@@ -25,9 +25,22 @@ static void runner_move(struct runner *r, enum runner_state to)
     r->since_ns = transfer_now(r->transfer);
 }
 
+/* On a fast line a request is over before the next tick looks: its own mean is what segment lengths are made from. */
+static void remote_rate(struct runner *r)
+{
+    uint64_t took_ns = ns_since(r->last_byte_ns, r->body_ns);
+    if (r->bytes < BLOCK || took_ns < NS_PER_MS)
+        return;
+    uint64_t rate = (uint64_t)((unsigned __int128)r->bytes * NS_PER_S / took_ns);
+    uint64_t old = r->remote->rate_bytes_per_s;
+    r->remote->rate_bytes_per_s = old == 0 ? rate : (old * 7 + rate) / 8;
+}
+
 static void runner_idle(struct runner *r)
 {
     struct fetch *f = r->fetch;
+    if (r->state == RUN_BODY)
+        remote_rate(r);
     if (f->locating == r)
         f->locating = NULL;
     r->remote->running--;
@@ -272,7 +285,7 @@ static void answered_bytes(struct runner *r, const struct http_headers *h)
     r->skip = take.skip;
     r->until = take.until;
     runner_move(r, RUN_BODY);
-    r->last_byte_ns = r->since_ns;
+    r->last_byte_ns = r->body_ns = r->since_ns;
 }
 
 static void on_answered(struct http_request *q, const struct http_headers *h)
@@ -309,6 +322,7 @@ static void runner_count(struct runner *r, size_t n)
     g->last_byte_ns = now_ns;
     r->last_byte_ns = now_ns;
     r->window_bytes += n;
+    r->fetch->window_bytes += n;
     learn_bytes(&r->remote->learn, n);
     limit_take(&g->limit, n);
     limit_take(&r->transfer->limit, n);

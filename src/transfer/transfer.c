@@ -46,6 +46,7 @@ uint64_t transfer_turn(struct transfer *t)
         watch_runners(t, now_ns);
     watch_unhold(t, now_ns);
     schedule(t, now_ns);
+    watch_learn(t, now_ns);
     return MIN(watch_next_ns(t, now_ns), schedule_next_ns(t, now_ns));
 }
 

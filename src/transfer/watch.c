@@ -17,10 +17,16 @@ static void rate_update(struct runner *r, uint64_t passed_ns)
     uint64_t rate = (uint64_t)((unsigned __int128)r->window_bytes * NS_PER_S / passed_ns);
     r->window_bytes = 0;
     r->rate_bytes_per_s = r->rate_bytes_per_s == 0 ? rate : (r->rate_bytes_per_s * 3 + rate) / 4;
-    if (runner_streams(r) && r->rate_bytes_per_s > 0)
-        r->remote->rate_bytes_per_s = r->remote->rate_bytes_per_s == 0
-                                          ? r->rate_bytes_per_s
-                                          : (r->remote->rate_bytes_per_s * 15 + r->rate_bytes_per_s) / 16;
+}
+
+static void fetch_rates(struct transfer *t, uint64_t passed_ns)
+{
+    for (struct group *g = t->groups; g; g = g->next)
+        for (struct fetch *f = g->fetches; f; f = f->next) {
+            uint64_t rate = (uint64_t)((unsigned __int128)f->window_bytes * NS_PER_S / passed_ns);
+            f->window_bytes = 0;
+            f->rate_bytes_per_s = (f->rate_bytes_per_s * 7 + rate) / 8; /* a mean of about 2 s */
+        }
 }
 
 static int compare_rates(const void *a, const void *b)
@@ -119,6 +125,7 @@ static void tick(struct transfer *t, uint64_t now_ns)
 {
     uint64_t passed_ns = ns_since(now_ns, t->tick_ns);
     t->tick_ns = now_ns;
+    fetch_rates(t, passed_ns);
     for (unsigned i = 0; i < RUNNERS_MAX; i++) {
         struct runner *r = &t->runner[i];
         if (r->state == RUN_IDLE)
@@ -135,6 +142,11 @@ void watch_runners(struct transfer *t, uint64_t now_ns)
 {
     if (ns_since(now_ns, t->tick_ns) >= TICK_NS)
         tick(t, now_ns);
+}
+
+/* After the free places were filled: a host that has fewer requests now had nothing more to be asked for. */
+void watch_learn(struct transfer *t, uint64_t now_ns)
+{
     for (unsigned i = 0; i < t->remotes; i++) {
         struct remote *r = &t->remote[i];
         if (learn_tick(&r->learn, r->running, r->limited, r->latency_ns, now_ns))

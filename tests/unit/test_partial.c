@@ -60,6 +60,7 @@ static void kept_and_claimed(void)
     CHECK(claim(&pt, p) == HFP_OK, "claimed at once by the next run");
     CHECK(pt->recorded_blocks == 2 && bit_get(pt->recorded, 1) && bit_get(pt->recorded, 2) && !bit_get(pt->recorded, 0) &&
               !pt->adopted_from[0], "with its recorded blocks");
+    CHECK(strstr(pt->name, digests_info(pt->digests)->data_suffix) != NULL, "its header names the data as it is called now");
     fx_fill(pt, 4, 5, 1);
     partial_close(pt, true);
     claim(&pt, p);

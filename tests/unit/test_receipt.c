@@ -197,6 +197,20 @@ static void read_only(void)
     store_free(s);
 }
 
+/* The worked example of docs/formats/receipt.md. */
+static void example(void)
+{
+    uint8_t head[DIGESTS_HEADER_BYTES];
+    char sum[65];
+    struct digests_info info = { .size_bytes = 5 };
+    struct digests_proof proof = { .proved_unix_s = NOW, .size_bytes = 5, .inode = 1311768, .mtime_s = NOW - 1,
+                                   .ctime_s = NOW - 1, .mtime_ns = 250000000, .ctime_ns = 254000000 };
+    content_id_parse(&info.id, "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0");
+    digests_encode(head, &info, &proof);
+    hex_encode(sum, head + 480, 32);
+    CHECK_STR(sum, "de7a0d3c1f0f85d41752318f089659feaf78e418aaa31dc86a0a2866f8f1dbf1", "the documented example");
+}
+
 static void local_folder(void)
 {
     struct store *s = fx_store_with(fx_path("D"), true, false);
@@ -212,7 +226,8 @@ static void local_folder(void)
 int main(void)
 {
     static const char *const bases[] = { "/tmp", "/dev/shm" };
-    static void (*const tests[])(void) = { judged, changed, foreign_receipts, by_rename, read_only, local_folder };
+    static void (*const tests[])(void) = { judged, changed, foreign_receipts, by_rename, read_only, local_folder,
+                                           example };
     for (size_t b = 0; b < ARRAY_LEN(bases); b++)
         for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
             fx_fresh(bases[b]);

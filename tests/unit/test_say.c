@@ -154,7 +154,7 @@ static void several(void)
     say_table(&s, &run);
     CHECK_STR(end(&s),
               "ok      acme/big            61.08 GB      20s   proved\n"
-              "failed  datasets/acme/x     61.08 GB       0s   network gave up; 31.20 GB kept (exit 3)\n"
+              "failed  datasets/acme/x     61.08 GB     0.0s   network gave up; 31.20 GB kept (exit 3)\n"
               "left    acme/big                   -        -   not begun\n",
               "one aligned line for each");
     s = begin();

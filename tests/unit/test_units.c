@@ -145,6 +145,8 @@ static void durations_out(void)
     char out[UNIT_TEXT];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         CHECK_STR(duration_text(out, rows[i].s), rows[i].text, "%s", rows[i].text);
+    CHECK_STR(elapsed_text(out, 449000000), "0.4s", "a short time has a decimal");
+    CHECK_STR(elapsed_text(out, 524000000000), "8m44s", "a long one none");
     CHECK_STR(wait_duration_text(out, 34900000000), "34 s", "a wait in words");
     CHECK_STR(wait_duration_text(out, 631000000000), "10m31s", "a long wait");
 }
