@@ -146,8 +146,15 @@ struct hfp_job_spec {
 };
 
 #define HFP_STATES(X)                                                                                                  \
-    X(QUEUED, "queued") X(RESOLVING, "resolving") X(DOWNLOADING, "downloading") X(VERIFYING, "verifying")              \
-    X(REPAIRING, "repairing") X(PAUSED, "paused") X(WAITING, "waiting") X(DONE, "done") X(FAILED, "failed")            \
+    X(QUEUED, "queued")                                                                                                \
+    X(RESOLVING, "resolving")                                                                                          \
+    X(DOWNLOADING, "downloading")                                                                                      \
+    X(VERIFYING, "verifying")                                                                                          \
+    X(REPAIRING, "repairing")                                                                                          \
+    X(PAUSED, "paused")                                                                                                \
+    X(WAITING, "waiting")                                                                                              \
+    X(DONE, "done")                                                                                                    \
+    X(FAILED, "failed")                                                                                                \
     X(CANCELLED, "cancelled")
 
 enum hfp_state {
@@ -160,9 +167,16 @@ HFP_API const char *hfp_state_text(enum hfp_state state);
 
 /* Why nothing moves, or why it will not soon. The words are in hfp_wait_text() and, with figures, in status.wait_text. */
 #define HFP_WAITS(X)                                                                                                   \
-    X(NOT_WAITING, "") X(WAIT_SILENCE, "silence") X(WAIT_RETRY, "retry") X(WAIT_HUB_BUSY, "hub busy")                  \
-    X(WAIT_CONNECT, "connecting") X(WAIT_LOCK, "lock") X(WAIT_DISK, "disk") X(WAIT_LIMIT, "limit")                     \
-    X(WAIT_PAUSED, "paused") X(WAIT_HASH, "hashing")
+    X(NOT_WAITING, "")                                                                                                 \
+    X(WAIT_SILENCE, "silence")                                                                                         \
+    X(WAIT_RETRY, "retry")                                                                                             \
+    X(WAIT_HUB_BUSY, "hub busy")                                                                                       \
+    X(WAIT_CONNECT, "connecting")                                                                                      \
+    X(WAIT_LOCK, "lock")                                                                                               \
+    X(WAIT_DISK, "disk")                                                                                               \
+    X(WAIT_LIMIT, "limit")                                                                                             \
+    X(WAIT_PAUSED, "paused")                                                                                           \
+    X(WAIT_HASH, "hashing")
 
 enum hfp_wait {
 #define X(name, text) HFP_##name,

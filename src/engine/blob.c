@@ -1,6 +1,7 @@
 #include "engine/internal.h"
 
 #include "base/auto.h"
+#include "base/units.h"
 #include "cache/lock.h"
 
 #include <assert.h>
@@ -212,17 +213,21 @@ static void proved(struct blob *b, const struct errand_task *e)
         return;
     }
     b->damaged = true;
-    char text[200];
+    char text[200], size[UNITS_TEXT], where[UNITS_TEXT];
     bool absent = e->prove.verdict == PROVE_ABSENT;
-    if (e->prove.blocks_known && e->prove.bad_blocks > 0)
-        snprintf(text, sizeof text, "%llu of %llu blocks damaged, the first is block %llu (1 MiB at %.2f GB)",
+    uint64_t at = e->prove.first_bad * BLOCK_BYTES;
+    if (e->prove.blocks_known && e->prove.bad_blocks == 1)
+        snprintf(text, sizeof text, "block %llu (%s at %s)", (unsigned long long)e->prove.first_bad,
+                 units_bytes(size, block_length(b->file->size_bytes, e->prove.first_bad)), units_bytes(where, at));
+    else if (e->prove.blocks_known && e->prove.bad_blocks > 1)
+        snprintf(text, sizeof text, "%llu of %llu blocks, the first is block %llu at %s",
                  (unsigned long long)e->prove.bad_blocks, (unsigned long long)b->blocks,
-                 (unsigned long long)e->prove.first_bad, (double)e->prove.first_bad * (double)BLOCK_BYTES / 1e9);
+                 (unsigned long long)e->prove.first_bad, units_bytes(where, at));
     else
         snprintf(text, sizeof text, absent ? "missing" : "content is not what the Hub lists");
     note_file(job, b->file, absent ? HFP_FILE_MISSING : HFP_FILE_DAMAGED, text);
     if (job->spec.verb != HFP_VERIFY && !absent)
-        note_text(job, HFP_LOG_WARN, b->file->path, "%s; the rest is kept", text);
+        note_text(job, HFP_LOG_WARN, b->file->path, "damaged: %s", text);
     job->files_missing += absent;
     job->files_damaged += !absent;
     running_name_file(job, b->file->path, text);

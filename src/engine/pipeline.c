@@ -288,6 +288,8 @@ static void front_bad(struct blob *b, uint64_t index)
     b->mark[index] = MARK_ABSENT;
     job->refetched_debt += n;
     job->status.refetched_bytes += n;
+    if (b->damaged)
+        b->repaired_bytes += n;
     note_text(job, HFP_LOG_INFO, b->file->path, "block %llu changed on disk since it was recorded; fetched again",
               (unsigned long long)index);
     fetch_want(b->fetch, index);

@@ -1,6 +1,7 @@
 #include "engine/internal.h"
 
 #include "base/auto.h"
+#include "base/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,19 +110,6 @@ static void scan_more(struct job *job)
     }
 }
 
-static const char *gb(char out[32], uint64_t bytes)
-{
-    static const struct { uint64_t unit; const char *name; } units[] = { { 1000000000000, "TB" }, { 1000000000, "GB" },
-                                                                         { 1000000, "MB" }, { 1000, "kB" } };
-    for (unsigned i = 0; i < ARRAY_LEN(units); i++)
-        if (bytes >= units[i].unit) {
-            snprintf(out, 32, "%.2f %s", (double)bytes / (double)units[i].unit, units[i].name);
-            return out;
-        }
-    snprintf(out, 32, "%llu bytes", (unsigned long long)bytes);
-    return out;
-}
-
 /* P5: the disk is checked before the first byte, with what other jobs have still to write on it. */
 static int check_space(struct job *job, const struct plan_sums *sums, struct hfp_err *err)
 {
@@ -134,10 +122,10 @@ static int check_space(struct job *job, const struct plan_sums *sums, struct hfp
     job->reserved_bytes = need;
     if (need == 0 || free_bytes == UINT64_MAX || need + promised + SPARE_BYTES <= free_bytes)
         return HFP_OK;
-    char a[32], b[32], c[32];
+    char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT];
     return err_set(err, HFP_E_NO_SPACE, "no space: needs %s, %s has %s%s. Nothing was fetched. Free %s, or give --local-dir",
-                   gb(a, need), job->store->root_text, gb(b, free_bytes), promised ? " less what other jobs will write" : "",
-                   gb(c, need + promised + SPARE_BYTES - free_bytes));
+                   units_bytes(a, need), job->store->root_text, units_bytes(b, free_bytes), promised ? " less what other jobs will write" : "",
+                   units_bytes(c, need + promised + SPARE_BYTES - free_bytes));
 }
 
 static int check_offline(struct job *job, const struct plan_sums *sums, struct hfp_err *err)

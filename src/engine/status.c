@@ -140,8 +140,28 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
     return snprintf(text, n, "hashing"), HFP_WAIT_HASH;
 }
 
+static bool resolving(const struct job *job)
+{
+    return job->api && (job->step == STEP_COMMIT || job->step == STEP_LIST);
+}
+
+/* The same while only the API is talked to. */
+static enum hfp_wait reason_resolving(const struct job *job, char *text, size_t n, uint64_t now_ns)
+{
+    char at[16];
+    uint64_t until_ns = api_waits_until_ns(job->api);
+    if (until_ns <= now_ns)
+        return snprintf(text, n, "waiting for the Hub's answer"), HFP_WAIT_CONNECT;
+    clock_text(at, job, until_ns, now_ns);
+    bool busy = job->patience.why.code == HFP_E_BUSY;
+    return snprintf(text, n, "%.120s; next try at %s", job->patience.why.message, at),
+           busy ? HFP_WAIT_HUB_BUSY : HFP_WAIT_RETRY;
+}
+
 static uint64_t last_byte(const struct job *job)
 {
+    if (resolving(job))
+        return MAX(job->patience.last_progress_ns, job->start_ns);
     struct group_look g = { .last_byte_ns = job->start_ns };
     if (job->group)
         group_look(&g, job->group);
@@ -157,10 +177,12 @@ static void stalls(struct job *job, uint64_t now_ns)
     s->quiet_ns = quiet_ns;
     bool moving = job->step == STEP_RUN && (s->state == HFP_DOWNLOADING || s->state == HFP_REPAIRING ||
                                             s->state == HFP_WAITING || s->state == HFP_VERIFYING);
+    moving |= resolving(job);
     s->wait = HFP_NOT_WAITING;
     s->wait_text[0] = 0;
     if (job->paused || (moving && quiet_ns >= NS_PER_S)) {
-        s->wait = reason(job, s->wait_text, sizeof s->wait_text, now_ns);
+        s->wait = resolving(job) && !job->paused ? reason_resolving(job, s->wait_text, sizeof s->wait_text, now_ns)
+                                                 : reason(job, s->wait_text, sizeof s->wait_text, now_ns);
         s->waited_ns[s->wait] += passed_ns;
     }
     bool ours = s->wait == HFP_WAIT_PAUSED || s->wait == HFP_WAIT_LIMIT || s->wait == HFP_WAIT_HASH;
@@ -221,7 +243,7 @@ void status_tick(struct job *job, uint64_t now_ns)
     if (job->step == STEP_ENDED || ns_since(now_ns, job->tick_ns) < TICK_NS)
         return;
     uint64_t read_bytes = atomic_load(&job->read_bytes);
-    if (read_bytes != job->read_seen || job->step != STEP_RUN) {
+    if (read_bytes != job->read_seen || (job->step != STEP_RUN && !resolving(job))) {
         job->read_seen = read_bytes;
         job->read_seen_ns = now_ns;
     }

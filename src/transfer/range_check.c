@@ -15,15 +15,17 @@ static int check_partial(struct range_take *out, const struct http_headers *h, c
 {
     const struct content_range *r = &h->range;
     if (!w->ranged || !r->present || r->unsatisfied)
-        return err_http(err, HFP_E_PROTO, 206, "%s answered a part without saying which", w->host);
+        return err_http(err, HFP_E_PROTO, 206, "%s answered a part of %s without saying which", w->host, w->path);
     if (r->total_known && r->total != w->size_bytes)
-        return err_http(err, HFP_E_PROTO, 206, "%s has a file of %" PRIu64 " bytes, the Hub lists %" PRIu64, w->host,
-                        r->total, w->size_bytes);
+        return err_http(err, HFP_E_PROTO, 206, "%s has %s with %" PRIu64 " bytes, the Hub lists %" PRIu64, w->host,
+                        w->path, r->total, w->size_bytes);
     if (r->first != w->first || r->last < r->first || r->last > w->last)
-        return err_http(err, HFP_E_PROTO, 206, "%s answered bytes %" PRIu64 "-%" PRIu64 " instead of %" PRIu64 "-%" PRIu64,
-                        w->host, r->first, r->last, w->first, w->last);
+        return err_http(err, HFP_E_PROTO, 206,
+                        "%s answered bytes %" PRIu64 "-%" PRIu64 " of %s instead of %" PRIu64 "-%" PRIu64, w->host,
+                        r->first, r->last, w->path, w->first, w->last);
     if (h->content_length != UINT64_MAX && h->content_length != r->last - r->first + 1)
-        return err_http(err, HFP_E_PROTO, 206, "%s contradicts itself about the length of a part", w->host);
+        return err_http(err, HFP_E_PROTO, 206, "%s contradicts itself about the length of a part of %s", w->host,
+                        w->path);
     *out = (struct range_take){ .until = r->last + 1 };
     return HFP_OK;
 }
@@ -32,10 +34,10 @@ static int check_whole(struct range_take *out, const struct http_headers *h, con
                        struct hfp_err *err)
 {
     if (h->content_length != UINT64_MAX && h->content_length != w->size_bytes)
-        return err_http(err, HFP_E_PROTO, 200, "%s sends %" PRIu64 " bytes, the Hub lists %" PRIu64, w->host,
-                        h->content_length, w->size_bytes);
+        return err_http(err, HFP_E_PROTO, 200, "%s sends %" PRIu64 " bytes of %s, the Hub lists %" PRIu64, w->host,
+                        h->content_length, w->path, w->size_bytes);
     if (w->first > 0 && !w->may_skip)
-        return err_http(err, HFP_E_PROTO, 200, "%s ignored the range that was asked for", w->host);
+        return err_http(err, HFP_E_PROTO, 200, "%s ignored the range of %s that was asked for", w->host, w->path);
     *out = (struct range_take){
         .skip = w->first,
         .until = h->content_length == UINT64_MAX ? UINT64_MAX : w->size_bytes,

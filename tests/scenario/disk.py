@@ -40,8 +40,12 @@ class Notebook:
 
 
 def notebooks(home, repo="org/x", type="models"):
-    """The digests files of a repository, where some may belong to dead runs."""
-    return [Notebook(p) for p in sorted((repo_folder(home, repo, type) / "blobs").glob("*.digests"))]
+    """The digests files of a repository, where some may belong to dead runs. One that is just being made is left out."""
+    found = []
+    for path in sorted((repo_folder(home, repo, type) / "blobs").glob("*.digests")):
+        with contextlib.suppress(FileNotFoundError, AssertionError):
+            found.append(Notebook(path))
+    return found
 
 
 def recorded(home, repo="org/x"):

@@ -1,5 +1,5 @@
 /* The environment means what it means to huggingface_hub.
- * Seen red with: HF_HOME not expanded ("$VAR"), HF_TOKEN below the token file ("HF_TOKEN first"), control characters let
+ * Seen red with: $NAME left as it is in path_expand() ("hub folder as in Python"), HF_TOKEN below the token file ("HF_TOKEN first"), control characters let
  * through ("refused"), any non-empty word taken as true ("only four words are true"). */
 #include "cli/options.h"
 #include "tap.h"

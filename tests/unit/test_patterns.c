@@ -58,7 +58,8 @@ static void test_work_is_bounded(void)
         uint64_t start = clock_read().mono_ns;
         bool match = pattern_match(pattern, path);
         uint64_t ms = (clock_read().mono_ns - start) / NS_PER_MS;
-        CHECK(!match && ms < 5000, "\"*\", %d times \"%s\" and \"c\" against %d times '%c': bounded work (%llu ms)", SIGNS,
+        /* 1 s here, 6 s under sanitizers; matching that tries all ways would not end in a lifetime. */
+        CHECK(!match && ms < 20000, "\"*\", %d times \"%s\" and \"c\" against %d times '%c': bounded work (%llu ms)", SIGNS,
               rows[i].part, PATH, rows[i].path, (unsigned long long)ms);
     }
 }

@@ -1,6 +1,7 @@
 /* The whole program against a scripted engine.
  * Seen red with: SIGPIPE left alone ("a reader that left"), the path printed for failed jobs ("stdout is the path alone"),
- * worse_status taking the last ("the worst"), no deadline after SIGTERM ("within 2 s"), the cursor not given back. */
+ * worse_status taking the last ("the worst"), no deadline after SIGINT ("there is time for the sentence"), every
+ * second signal taken for impatience ("timeout(1)"), the cursor not given back. */
 #include "cli/cli.h"
 #include "fake_engine.h"
 #include "tap.h"
@@ -227,6 +228,7 @@ static void signals(void)
           "and one sentence says what is kept");
     CHECK(strstr(ran.err, "left    fake/second") != NULL, "what was not begun is said");
     run(&(struct how){ .words = { "fake/hangs" }, .signal = SIGINT, .after_ms = 300 });
+    CHECK(strstr(ran.err, "hf-pull: stopped by SIGINT. ") != NULL, "there is time for the sentence");
     CHECK(ran.status == 130 && ran.seconds < 2.4, "an engine that hangs does not hold us (%.1f s)", ran.seconds);
     run(&(struct how){ .words = { "fake/hangs" }, .signal = SIGINT, .after_ms = 300, .again_ms = 400 });
     CHECK(ran.status == 130 && ran.seconds < 1.4, "the second signal ends it at once (%.1f s)", ran.seconds);
@@ -234,7 +236,7 @@ static void signals(void)
 
 static void doubled_signal(void)
 {
-    run(&(struct how){ .words = { "fake/ok" }, .signal = SIGTERM, .after_ms = 300, .again_ms = 1 });
+    run(&(struct how){ .words = { "fake/hangs" }, .signal = SIGTERM, .after_ms = 300, .again_ms = 1 });
     CHECK(ran.status == 143 && strstr(ran.err, "is kept; the same command continues there."),
           "timeout(1) sends its signal twice: that is one request to leave");
 }

@@ -25,6 +25,7 @@ static void safety(void)
           "a\xc0\xaf"
           "b",
           "a??b" },
+        { "overlong, three bytes", "\xe0\x80\xaf", "???" },
         { "surrogates", "\xed\xa0\x80", "???" },
         { "right-to-left override",
           "a\xe2\x80\xae"
