@@ -51,7 +51,7 @@ struct segment {
 };
 
 enum runner_state { RUN_IDLE, RUN_CONNECTING, RUN_ASKED, RUN_BODY, RUN_DRAIN, RUN_STATES };
-enum runner_block { FLOWS, HELD_LIMIT, HELD_BUFFER };
+enum runner_block { FLOWS, HELD_LIMIT, HELD_BUFFER, HELD_PAUSE };
 
 /* One request at a time on one connection slot. */
 struct runner {
@@ -114,6 +114,7 @@ struct group {
     struct fetch *fetches;
     uint32_t running;
     bool paused, over;
+    uint64_t paused_ns;        /* since when */
     uint64_t last_byte_ns;
     const char *trying;
 };

@@ -353,6 +353,8 @@ static enum http_take take_body(struct runner *r, const uint8_t *bytes, size_t n
     struct segment *s = r->segment;
     struct group *g = r->fetch->group;
     uint64_t now_ns = transfer_now(r->transfer);
+    if (g->paused)
+        return runner_hold(r, HELD_PAUSE);
     if (!limit_open(&g->limit, now_ns) || !limit_open(&r->transfer->limit, now_ns))
         return runner_hold(r, HELD_LIMIT);
     size_t skip = (size_t)MIN(r->skip, n);

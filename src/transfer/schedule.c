@@ -112,10 +112,22 @@ static struct segment *hedge(struct group *g, uint64_t now_ns)
     return NULL;
 }
 
+/* A paused job's held connections give way to a job that runs. */
+static void make_place(struct transfer *t)
+{
+    for (unsigned i = 0; i < RUNNERS_MAX; i++)
+        if (t->runner[i].state != RUN_IDLE && t->runner[i].fetch->group->paused) {
+            runner_cut(&t->runner[i], NULL);
+            return;
+        }
+}
+
 static bool group_start_one(struct group *g, uint64_t now_ns)
 {
     struct transfer *t = g->transfer;
     uint32_t cap = connections_cap(t);
+    if (t->running >= cap)
+        make_place(t);
     struct segment *s = NULL;
     uint32_t hedges = t->config.max_connections != 0 ? 0 : HEDGES;
     if (t->running < cap + hedges)

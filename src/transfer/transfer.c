@@ -97,14 +97,14 @@ void group_free(struct group *g)
     free(g);
 }
 
+/* Connections are held, not cut: what is on its way stays in the sockets and nothing is fetched twice. A pause that lasts
+ * cuts them (watch.c), for a server should not be kept waiting for hours. */
 void group_pause(struct group *g, bool paused)
 {
-    struct transfer *t = g->transfer;
+    uint64_t now_ns = transfer_now(g->transfer);
     g->paused = paused;
-    for (unsigned i = 0; paused && i < RUNNERS_MAX; i++)
-        if (t->runner[i].state != RUN_IDLE && t->runner[i].fetch->group == g)
-            runner_cut(&t->runner[i], NULL);
-    g->last_byte_ns = transfer_now(t);
+    g->paused_ns = now_ns;
+    g->last_byte_ns = now_ns;
 }
 
 void group_limit(struct group *g, uint64_t bytes_per_s)

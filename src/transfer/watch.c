@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define TICK_NS (250 * NS_PER_MS) /* rates, deadlines: four looks a second are enough for limits of seconds */
+#define PAUSE_KEEPS_NS (30 * NS_PER_S) /* a paused job holds its connections for so long */
 #define SLOW_PEERS_MIN 2          /* slow is only ever said beside others: 5 KB/s on a 5 KB/s line is healthy */
 
 static bool runner_streams(const struct runner *r)
@@ -72,6 +73,8 @@ static void watch_body(struct transfer *t, struct runner *r, uint64_t now_ns)
     const struct deadlines *d = &t->config.deadlines;
     if (r->held != FLOWS) { /* we ourselves do not read: that is not silence */
         r->last_byte_ns = now_ns;
+        if (r->fetch->group->paused && ns_since(now_ns, r->fetch->group->paused_ns) > PAUSE_KEEPS_NS)
+            runner_cut(r, NULL);
         return;
     }
     uint64_t silent_ns = ns_since(now_ns, r->last_byte_ns);
@@ -159,7 +162,10 @@ static bool unhold_one(struct transfer *t, struct runner *r, uint64_t now_ns)
 {
     if (r->state == RUN_IDLE || r->held == FLOWS)
         return false;
-    if (r->held == HELD_LIMIT) {
+    if (r->held == HELD_PAUSE) {
+        if (r->fetch->group->paused)
+            return false;
+    } else if (r->held == HELD_LIMIT) {
         if (!limit_open(&r->fetch->group->limit, now_ns) || !limit_open(&t->limit, now_ns))
             return false;
     } else if (pool_free_count(t->config.pool) <= (segment_is_head(r->segment) ? 0 : POOL_RESERVED)) {
