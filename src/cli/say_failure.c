@@ -22,70 +22,50 @@ bool kept_piece(struct text *t, const struct job_result *r)
     return true;
 }
 
-static void page(struct text *t, const struct job_result *r, const struct talk_options *o)
+/* What to do, by code. Where the message holds the words of "unless", it says so itself. */
+static const struct {
+    enum hfp_code code;
+    const char *unless, *text, *page; /* page: the repository's on the Hub and what follows; NULL: none */
+} cures[] = {
+    { HFP_E_GATED, "://", "Ask for it at ", ", then run again." },
+    { HFP_E_AUTH, "--token", "Give a token that is valid: --token-file FILE, HF_TOKEN, or log in with hf auth login.",
+      NULL },
+    { HFP_E_NO_REPO, "token", "Check the name. A private repository needs a token (--token-file, HF_TOKEN).", NULL },
+    { HFP_E_NO_REVISION, "://", "Branches and tags are listed at ", "/tree/main" },
+    { HFP_E_NO_FILE, "://", "All files are listed at ", "/tree/" },
+    { HFP_E_NO_SPACE, "ree ", "Free some space and run again.", NULL }, /* "Free 17.57 GB", "free ... and run again" */
+    { HFP_E_QUOTA, "ree ", "Free some space or raise the quota, and run again.", NULL },
+    { HFP_E_INTERNAL, "report", "This is a defect in hf-pull. Please report it with what --report FILE writes.", NULL },
+    { HFP_E_CORRUPT, "report", "This is a defect in hf-pull. Please report it with what --report FILE writes.", NULL },
+};
+
+static void page(struct text *t, const struct job_result *r, const struct talk_options *o, const char *behind)
 {
     const struct spec *spec = &r->target->spec;
     text_safe(t, o->endpoint);
     text_fmt(t, "/%s", spec->type == HFP_DATASET ? "datasets/" : spec->type == HFP_SPACE ? "spaces/" : "");
     text_safe(t, spec->repo);
+    text_safe(t, behind);
+    if (strcmp(behind, "/tree/") == 0)
+        text_safe(t, r->status.commit[0] ? r->status.commit : spec->revision);
 }
 
-/* What to do, by code. The message itself says what happened; what it already advises is not said twice. */
-static bool advice(struct text *t, const struct job_result *r, const struct talk_options *o, bool kept)
+static bool advice(struct text *t, const struct job_result *r, const struct talk_options *o)
 {
-    const char *said = r->error.message;
-    switch (r->error.code) {
-    case HFP_E_GATED:
-        if (strstr(said, "://"))
-            return false;
-        text_fmt(t, "Ask for it at ");
-        page(t, r, o);
-        text_fmt(t, ", then run again.");
-        return true;
-    case HFP_E_AUTH:
-        text_fmt(t, "Give a token that is valid: --token-file FILE, HF_TOKEN, or log in with hf auth login.");
-        return true;
-    case HFP_E_NO_REPO:
-        if (strstr(said, "token"))
-            return false;
-        text_fmt(t, "Check the name. A private repository needs a token (--token-file, HF_TOKEN).");
-        return true;
-    case HFP_E_NO_REVISION:
-        text_fmt(t, "Branches and tags are listed at ");
-        page(t, r, o);
-        text_fmt(t, "/tree/main");
-        return true;
-    case HFP_E_NO_FILE:
-        text_fmt(t, "All files are listed at ");
-        page(t, r, o);
-        text_fmt(t, "/tree/");
-        text_safe(t, r->status.commit[0] ? r->status.commit : r->target->spec.revision);
-        return true;
-    case HFP_E_NO_SPACE:
-    case HFP_E_QUOTA:
-        if (strstr(said, "ree ")) /* "Free 17.57 GB", "free ... and run again" */
-            return false;
-        text_fmt(t, "Free some space and run again.");
-        return true;
-    case HFP_E_OFFLINE:
+    if (r->error.code == HFP_E_OFFLINE) {
         text_fmt(t, o->offline_asked ? "Run again without --offline (HF_HUB_OFFLINE) to fetch the rest."
                                      : "Run again when the Hub can be reached.");
         return true;
-    case HFP_E_INTERNAL:
-    case HFP_E_CORRUPT:
-        text_fmt(t, "This is a defect in hf-pull. Please report it with what --report FILE writes.");
-        return true;
-    case HFP_E_ARG:
-    case HFP_E_CONTENT:
-    case HFP_E_FORBIDDEN:
-    case HFP_E_NO_MATCH:
-        return false;
-    default:
-        if (kept)
-            return false;
-        text_fmt(t, "Run again when that is mended; whatever was recorded is used.");
-        return r->status.recorded_bytes > 0;
     }
+    for (size_t i = 0; i < sizeof cures / sizeof *cures; i++) {
+        if (cures[i].code != r->error.code || strstr(r->error.message, cures[i].unless))
+            continue;
+        text_safe(t, cures[i].text);
+        if (cures[i].page)
+            page(t, r, o, cures[i].page);
+        return true;
+    }
+    return false;
 }
 
 static void named(struct text *t, const struct findings *f)
@@ -156,14 +136,13 @@ void say_failure(struct screen *s, const struct job_result *r, const struct talk
     screen_print(s, &t);
     text_clear(&t);
     text_fmt(&t, INDENT);
-    bool kept = kept_piece(&t, r);
-    if (kept) {
+    if (kept_piece(&t, r)) {
         text_fmt(&t, "; run again and it continues there.");
         screen_print(s, &t);
     }
     text_clear(&t);
     text_fmt(&t, INDENT);
-    if (advice(&t, r, o, kept))
+    if (advice(&t, r, o))
         screen_print(s, &t);
 }
 

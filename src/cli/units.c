@@ -211,9 +211,7 @@ char *rate_text(char out[static UNIT_TEXT], uint64_t bytes_per_s)
 
 char *rate_text_log(char out[static UNIT_TEXT], uint64_t bytes_per_s)
 {
-    /* MB/s is the contract. Only where it would print 0.0 for a line that moves (5 KB/s is healthy), kB/s. */
-    if (bytes_per_s > 0 && bytes_per_s < 50000)
-        return rate_text(out, bytes_per_s);
+    /* MB/s is the contract with whoever parses these lines, even where it rounds to 0.0: the ETA tells that it moves. */
     quotient(out, bytes_per_s, 1000000, 1);
     strcat(out, " MB/s");
     return out;

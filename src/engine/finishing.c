@@ -24,7 +24,7 @@ static int finish(struct finish_task *f)
         rc = trees_write(s, job->commit, job->listing, &f->err);
     if (!rc && is_ref && strcmp(job->commit, job->local_commit) != 0)
         rc = ref_write(s, job->spec.revision, job->commit, &f->err);
-    if (!rc && job->status.fetch_files > 0)
+    if (!rc) /* with nothing fetched too: another tool may have finished what a killed run of ours began */
         partial_sweep_all(s, f->unix_s);
     return rc;
 }

@@ -65,9 +65,10 @@ void note_text(struct job *job, int level, const char *path, const char *fmt, ..
 static void chunk_done(struct job *job, const struct blob *b, uint64_t first, uint64_t last)
 {
     uint64_t per_chunk = MAX(job->core->config.user.chunk_bytes / BLOCK_BYTES, 1);
-    uint64_t recorded = job->status.recorded_bytes / (per_chunk * BLOCK_BYTES);
+    uint64_t recorded_bytes = job->status.recorded_bytes; /* of the whole job; its last chunk may be a short one */
     uint64_t total = job->status.total_bytes / (per_chunk * BLOCK_BYTES) +
                      (job->status.total_bytes % (per_chunk * BLOCK_BYTES) != 0);
+    uint64_t recorded = recorded_bytes == job->status.total_bytes ? total : recorded_bytes / (per_chunk * BLOCK_BYTES);
     uint8_t (*digests)[BLAKE3_BYTES] = malloc((size_t)(last - first + 1) * BLAKE3_BYTES);
     uint8_t hash[BLAKE3_BYTES];
     char hex[65] = "";
@@ -79,7 +80,7 @@ static void chunk_done(struct job *job, const struct blob *b, uint64_t first, ui
     struct hfp_event ev = { .type = HFP_EV_CHUNK, .path = b->file->path, .hash = hex[0] ? hex : NULL,
                             .size_bytes = b->file->size_bytes, .first_byte = first * BLOCK_BYTES,
                             .last_byte = MIN((last + 1) * BLOCK_BYTES, b->file->size_bytes) - 1,
-                            .chunk = MIN(recorded, total), .chunks = total };
+                            .chunk = recorded, .chunks = total };
     push(job, &ev);
 }
 

@@ -38,8 +38,8 @@ int patience_round_over(struct patience *p, uint64_t now_ns, uint64_t random, st
 {
     p->round++;
     if (p->max_rounds != 0 && p->round >= p->max_rounds)
-        return err_http(err, HFP_E_NET, p->why.http_status, "network gave up after %u rounds without progress: %s",
-                        p->round, p->why.message);
+        return err_http(err, HFP_E_NET, p->why.http_status, "network gave up after %u round%s without progress: %s",
+                        p->round, p->round == 1 ? "" : "s", p->why.message);
     p->wait_until_ns = now_ns + retry_round_delay_ns(p->round, random);
     return HFP_OK;
 }

@@ -120,7 +120,7 @@ static void rates_out(void)
         const char *bar, *log;
     } rows[] = {
         { 0, "0.0 MB/s", "0.0 MB/s" },
-        { 5000, "5.0 kB/s", "5.0 kB/s" },
+        { 5000, "5.0 kB/s", "0.0 MB/s" },
         { 87000, "87.0 kB/s", "0.1 MB/s" },
         { 18400000, "18.4 MB/s", "18.4 MB/s" },
         { 118200000, "118.2 MB/s", "118.2 MB/s" },
