@@ -25,7 +25,7 @@ void pool_free(struct pool *p)
         return;
     assert(p->idle == p->mapped);
     while (p->idle > 0)
-        munmap(p->idle_buffer[--p->idle], POOL_BUFFER_BYTES);
+        munmap(p->idle_buffer[--p->idle], BLOCK_BYTES);
     free(p);
 }
 
@@ -34,13 +34,18 @@ unsigned pool_free_count(const struct pool *p)
     return p->idle + (p->buffers - p->mapped);
 }
 
+unsigned pool_taken(const struct pool *p)
+{
+    return p->mapped - p->idle;
+}
+
 uint8_t *pool_get(struct pool *p, bool head)
 {
     if (pool_free_count(p) <= (head ? 0 : POOL_RESERVED))
         return NULL;
     if (p->idle > 0)
         return p->idle_buffer[--p->idle];
-    void *b = mmap(NULL, POOL_BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *b = mmap(NULL, BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (b == MAP_FAILED)
         return NULL; /* waits as if all were taken: memory may come back */
     p->mapped++;

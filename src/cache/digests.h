@@ -6,10 +6,10 @@
 #ifndef HFP_CACHE_DIGESTS_H
 #define HFP_CACHE_DIGESTS_H
 
+#include "base/block.h"
 #include "base/digest.h"
 #include "base/io.h"
 
-#define BLOCK_BYTES (UINT64_C(1) << 20)
 
 static inline uint64_t blocks_of(uint64_t size_bytes)
 {

@@ -122,6 +122,12 @@ static bool data_taken(const struct finder *f, const char *data)
     return false;
 }
 
+static void set_sizes(struct leftover *l, const struct stat *st)
+{
+    l->data_bytes = (uint64_t)st->st_size;
+    l->disk_bytes = (uint64_t)st->st_blocks * 512; /* stat(2): in this unit everywhere */
+}
+
 /* Which data a digests file speaks of: the same suffix, or, when a claim was killed between its two renames, the one
  * its header still names. */
 static void find_data(struct finder *f, struct leftover *l, const char *suffix)
@@ -130,7 +136,7 @@ static void find_data(struct finder *f, struct leftover *l, const char *suffix)
     char other[192];
     make_name(l->data, f->p, suffix, "incomplete");
     if (stat_regular(f->dir, l->data, &st)) {
-        l->data_bytes = (uint64_t)st.st_size;
+        set_sizes(l, &st);
         return;
     }
     l->data[0] = 0;
@@ -141,7 +147,7 @@ static void find_data(struct finder *f, struct leftover *l, const char *suffix)
     make_name(other, f->p, l->info.data_suffix, "incomplete");
     if (!has_own && !data_taken(f, other) && stat_regular(f->dir, other, &st)) {
         memcpy(l->data, other, sizeof l->data);
-        l->data_bytes = (uint64_t)st.st_size;
+        set_sizes(l, &st);
     }
 }
 
@@ -183,7 +189,7 @@ static void judge_data(struct finder *f, struct leftover *l)
     struct stat st;
     if (!l->data[0] || !stat_regular(f->dir, l->data, &st))
         return;
-    l->data_bytes = (uint64_t)st.st_size;
+    set_sizes(l, &st);
     l->alive = !leftovers_quiet(&st, f->unix_s) && !locks_work(f);
     count_guesses(f, l, f->p->size_bytes);
 }

@@ -375,6 +375,8 @@ void partial_look(struct partial_look *out, const struct place *p, int64_t unix_
     if (best) {
         out->recorded_blocks = best->recorded_blocks;
         out->guessed_bytes = best->guessed_blocks * BLOCK_BYTES;
+        uint64_t recorded_bytes = best->recorded_blocks * BLOCK_BYTES;
+        out->held_bytes = best->disk_bytes - MIN(recorded_bytes, best->disk_bytes);
     }
 }
 

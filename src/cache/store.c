@@ -79,6 +79,7 @@ static int open_folder(struct store *s, int *out, int dir, const char *path, boo
         int rc = make_folders(s, dir, path, true, &why);
         if (rc && refuses_writes(why.sys_errno)) {
             s->writable = false;
+            s->refused_errno = why.sys_errno;
             return HFP_OK;
         }
         if (rc) {
@@ -101,6 +102,7 @@ static int open_own_folder(struct store *s, int *out, int dir, const char *path,
     int rc = open_folder(s, out, dir, path, create, &why);
     if (rc && refuses_writes(why.sys_errno)) {
         s->writable = false;
+        s->refused_errno = why.sys_errno;
         return HFP_OK;
     }
     if (rc && err)

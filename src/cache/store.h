@@ -25,6 +25,7 @@ struct store {
     int local_notes; /* D/.cache/huggingface */
     bool symlinks;   /* links work here and are wanted */
     bool writable;   /* false: a complete cache on a read-only file system is still a success */
+    int refused_errno; /* why not; 0 unknown */
     bool give_owner; /* root in another user's cache: new files get owner_uid:owner_gid */
     uid_t owner_uid;
     gid_t owner_gid;

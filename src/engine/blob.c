@@ -258,6 +258,11 @@ static void errand_done(struct task *t)
         running_verified(b, e->outcome == BLOBEV_RIGHT);
         return;
     }
+    if (e->errand == ERRAND_PROVE && e->outcome == BLOBEV_WRONG && b->job->local_only) { /* no request may be sent */
+        err_set(&e->err, HFP_E_OFFLINE, "offline, and incomplete: %s is not what the Hub lists", b->file->path);
+        blob_fail(b, &e->err);
+        return;
+    }
     blob_move(b, e->outcome);
 }
 

@@ -73,9 +73,8 @@ void core_free(struct core *c)
 {
     if (!c)
         return;
-    bool used = c->next_id > 1;
     transfer_free(c->transfer);
-    if (c->hosts && used)
+    if (c->hosts && c->learns)
         hosts_on_disk(c, true);
     hosts_free(c->hosts);
     pool_free(c->pool);
@@ -93,6 +92,7 @@ int core_start(struct core *c, const struct hfp_job_spec *spec, uint64_t *id, st
         at = &(*at)->next;
     *at = job;
     *id = job->id;
+    c->learns |= job->spec.verb != HFP_PLAN;
     return HFP_OK;
 }
 

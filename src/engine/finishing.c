@@ -14,12 +14,40 @@ struct finish_task {
     struct hfp_err err;
 };
 
+/* P1: a pull takes its time, and hf cache prune and rm ask for no lock: a snapshot that no ref names yet is theirs to
+ * remove. So what was put in place is looked at once more before the ref says that it is there. */
+static int still_there(const struct job *job, struct hfp_err *err)
+{
+    uint32_t lost = 0;
+    const char *first = NULL;
+    AUTO_FREE struct place *place = calloc(1, sizeof *place);
+    if (!place)
+        return err_nomem(err);
+    for (uint32_t i = 0; i < job->plan->blobs; i++) {
+        const struct listed_file *file = listing_at(job->listing, job->plan->blob[i].file);
+        place_of(place, job->store, &file->id, file->size_bytes, job->commit, file->path);
+        for (uint32_t f = job->plan->blob[i].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
+            bool copy = f != job->plan->blob[i].file && !(place_is_blob(place) && job->store->symlinks);
+            if (copy || publish_linked(place, job->commit, listing_at(job->listing, f)->path))
+                continue; /* a copy is believed by its receipt, which a full disk may have refused */
+            first = first ? first : listing_at(job->listing, f)->path;
+            lost++;
+        }
+    }
+    if (lost == 0)
+        return HFP_OK;
+    return err_set(err, HFP_E_IO, "%u of %u files were removed while the others came (%s; hf cache prune or rm?). What "
+                   "is left is kept: run again", lost, job->plan->files, first);
+}
+
 static int finish(struct finish_task *f)
 {
     struct job *job = f->job;
     const struct store *s = job->store;
     bool is_ref = !name_is_commit(job->spec.revision);
-    int rc = job->status.fetch_files > 0 ? publish_settle(s, job->commit, &f->err) : HFP_OK;
+    int rc = job->status.fetch_files + job->status.prove_files > 0 ? still_there(job, &f->err) : HFP_OK;
+    if (!rc && job->status.fetch_files > 0)
+        rc = publish_settle(s, job->commit, &f->err);
     if (!rc && job->listing_new)
         rc = trees_write(s, job->commit, job->listing, &f->err);
     if (!rc && is_ref && strcmp(job->commit, job->local_commit) != 0)

@@ -37,6 +37,7 @@ struct core {
     uint64_t random, next_id;
     struct job *jobs;
     unsigned names_busy;
+    bool learns; /* a job other than the dry run, which writes nothing anywhere, not even what was learned of hosts */
 };
 
 enum job_step { STEP_OPEN, STEP_COMMIT, STEP_TREES, STEP_LIST, STEP_SCAN, STEP_RUN, STEP_FINISH, STEP_CLOSE, STEP_ENDED };

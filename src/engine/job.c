@@ -78,6 +78,7 @@ int job_new(struct job **out, struct core *core, const struct hfp_job_spec *spec
     job->id = core->next_id++;
     job->start_ns = core_now(core);
     job->ready_tail = &job->ready;
+    job->next_ns = UINT64_MAX;
     job->local_only = spec->offline;
     patience_init(&job->patience, core->config.user.max_rounds, job->start_ns);
     hub_url_page(job->page_url, core->config.user.endpoint, spec->type, spec->repo);

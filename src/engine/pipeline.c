@@ -12,9 +12,9 @@
  * A buffer goes on to the hash when its block is next in line and buffers are plenty (handed); otherwise it is free at
  * once and the front reads the block back from the page cache (followed). So no buffer ever waits for the network. */
 #define HAND_ON_MIN_FREE 8                 /* buffers that must stay free for connections before one is kept for the hash */
-#define RESERVE_BYTES (UINT64_C(256) << 20) /* scanners take the size for progress: never further ahead than this */
+#define RESERVE_BYTES (256 * BLOCK_BYTES)  /* scanners take the size for progress: never further ahead than this */
 #define SYNC_NS (5 * NS_PER_S)             /* P2: after power loss at most this much */
-#define SYNC_BYTES (UINT64_C(256) << 20)   /* or this */
+#define SYNC_BYTES (256 * BLOCK_BYTES)     /* or this */
 
 struct write_task {
     struct task task;
@@ -46,9 +46,10 @@ static int write_small(struct write_task *w, struct hfp_err *err)
 static int write_block(struct write_task *w, struct hfp_err *err)
 {
     struct partial *pt = w->blob->partial;
-    int rc = w->reserve_bytes ? partial_reserve(pt, w->reserve_from, w->reserve_bytes, err) : HFP_OK;
-    if (!rc)
-        rc = io_pwrite_all(pt->fd, w->buf, w->n, w->index * BLOCK_BYTES, err);
+    /* No room for so much ahead: what there is room for is written all the same, and the write itself says when not. */
+    if (w->reserve_bytes)
+        partial_reserve(pt, w->reserve_from, w->reserve_bytes, NULL);
+    int rc = io_pwrite_all(pt->fd, w->buf, w->n, w->index * BLOCK_BYTES, err);
     if (rc)
         return rc;
     /* Start write-back now: dirty pages of a fast line must not pile up until the kernel stops everyone. */

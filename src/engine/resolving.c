@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "net/url.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,19 @@ static void opened(struct job *job, struct open_task *o)
     job_end(job, &err);
 }
 
+/* Files have to be written, and their folders may not be made. */
+static bool refused(struct job *job)
+{
+    const struct store *s = job->store;
+    struct hfp_err err;
+    bool nowhere = s->is_local ? s->local_notes < 0 : s->blobs < 0 || s->locks < 0;
+    if (job->status.fetch_files == 0 || !nowhere)
+        return false;
+    err_sys(&err, HFP_E_IO, s->refused_errno ? s->refused_errno : EACCES, "make folders in %s", s->root_text);
+    job_end(job, &err);
+    return true;
+}
+
 static void open_done(struct task *t)
 {
     AUTO_FREE struct open_task *o = container_of(t, struct open_task, task);
@@ -70,7 +84,8 @@ static void open_done(struct task *t)
     } else if (o->create) {
         store_free(job->store);
         job->store = o->store;
-        job_step(job, STEP_RUN);
+        if (!refused(job))
+            job_step(job, STEP_RUN);
     } else {
         opened(job, o);
     }

@@ -86,9 +86,11 @@ static void feed(struct job *job)
         b->next = job->blobs;
         job->blobs = b;
         if (job->spec.verb == HFP_VERIFY && pb->action == PLAN_FETCH) {
-            job->files_missing++;
-            note_file(job, b->file, HFP_FILE_MISSING, "missing");
-            running_name_file(job, b->file->path, "missing");
+            const char *text = pb->wrong_size ? "its size is not what the Hub lists" : "missing";
+            job->files_damaged += pb->wrong_size;
+            job->files_missing += !pb->wrong_size;
+            note_file(job, b->file, pb->wrong_size ? HFP_FILE_DAMAGED : HFP_FILE_MISSING, text);
+            running_name_file(job, b->file->path, text);
             running_verified(b, false);
         } else {
             blob_begin(b);
@@ -159,6 +161,26 @@ void running_ready(struct blob *b)
     job->wake = true;
 }
 
+/* Those that no other task uses (a periodic sync may still run); the rest wait for the next batch. */
+static unsigned take_ready(struct job *job, struct blob **out)
+{
+    unsigned n = 0;
+    struct blob **at = &job->ready;
+    while (*at && n < PUBLISH_BATCH) {
+        struct blob *b = *at;
+        if (b->busy > 0) {
+            at = &b->next_ready;
+            continue;
+        }
+        *at = b->next_ready;
+        out[n++] = b;
+    }
+    while (*at)
+        at = &(*at)->next_ready;
+    job->ready_tail = at;
+    return n;
+}
+
 /* One batch at a time: what becomes ready meanwhile makes the next batch larger and its syncs cheaper. */
 static void publish_batch(struct job *job)
 {
@@ -167,17 +189,16 @@ static void publish_batch(struct job *job)
     struct publish_task *p = calloc(1, sizeof *p);
     if (!p)
         return;
+    p->count = take_ready(job, p->blob);
+    if (p->count == 0) {
+        free(p);
+        return;
+    }
     p->task = (struct task){ .run = publish_run, .done = publish_done };
     p->job = job;
     p->unix_s = core_unix_s(job->core);
-    while (job->ready && p->count < PUBLISH_BATCH) {
-        struct blob *b = job->ready;
-        job->ready = b->next_ready;
-        b->busy++;
-        p->blob[p->count++] = b;
-    }
-    if (!job->ready)
-        job->ready_tail = &job->ready;
+    for (unsigned i = 0; i < p->count; i++)
+        p->blob[i]->busy++;
     job->publishing = true;
     job->busy++;
     work_submit(job->core->config.work, LANE_FILES, &p->task);

@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Facts about the disk, for every wanted content: in place? proved by a receipt? a partial with how much of it?
  * Batches on workers; the plan decides on the loop. */
 
 #define BATCH 256
-#define BATCHES_MAX 3 /* one for each worker of the lane */
+#define BATCHES_MAX 3                    /* one for each worker of the lane */
 #define SPARE_BYTES (UINT64_C(16) << 20) /* links, notes, receipts and the file system's own records */
 
 struct scan_task {
@@ -30,8 +31,10 @@ static void fact_of(struct plan_fact *out, const struct job *job, const struct p
     struct receipt_look look;
     place_of(&place, job->store, &f->id, f->size_bytes, job->commit, f->path);
     receipt_look(&look, &place);
-    *out = (struct plan_fact){ .receipt = look.verdict, .file_present = look.file_present, .linked = true,
-                               .proved_unix_s = look.proved_unix_s };
+    *out = (struct plan_fact){
+        .receipt = look.verdict, .file_present = look.file_present, .linked = true, .proved_unix_s = look.proved_unix_s,
+        .wrong_size = look.file_wrong_size
+    };
     for (uint32_t i = pb->file; i != UINT32_MAX && out->linked; i = job->plan->next_file[i])
         out->linked = publish_linked(&place, job->commit, listing_at(job->listing, i)->path);
     if (look.file_present && !job->spec.force)
@@ -40,6 +43,7 @@ static void fact_of(struct plan_fact *out, const struct job *job, const struct p
     partial_look(&partial, &place, unix_s);
     out->recorded_bytes = MIN(partial.recorded_blocks * BLOCK_BYTES, f->size_bytes);
     out->guessed_bytes = partial.guessed_bytes;
+    out->held_bytes = partial.held_bytes;
 }
 
 /* Nothing of the store is there yet: the nearest folder above it that is tells how much room there will be. */
@@ -117,14 +121,16 @@ static int check_space(struct job *job, const struct plan_sums *sums, struct hfp
     for (const struct job *j = job->core->jobs; j; j = j->next)
         if (j != job && j->fsid == job->fsid && !j->ending)
             promised += j->reserved_bytes;
-    uint64_t need = sums->fetch_bytes == 0 ? 0 : sums->fetch_bytes - MIN(sums->guessed_bytes, sums->fetch_bytes);
+    uint64_t need = sums->fetch_bytes == 0 ? 0 : sums->fetch_bytes - MIN(sums->held_bytes, sums->fetch_bytes);
     uint64_t free_bytes = job->status.free_bytes;
     job->reserved_bytes = need;
     if (need == 0 || free_bytes == UINT64_MAX || need + promised + SPARE_BYTES <= free_bytes)
         return HFP_OK;
     char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT];
-    return err_set(err, HFP_E_NO_SPACE, "no space: needs %s, %s has %s%s. Nothing was fetched. Free %s, or give --local-dir",
-                   units_bytes(a, need), job->store->root_text, units_bytes(b, free_bytes), promised ? " less what other jobs will write" : "",
+    return err_set(err, HFP_E_NO_SPACE,
+                   "no space: needs %s, %s has %s%s. Nothing was fetched. Free %s, or give --local-dir",
+                   units_bytes(a, need), job->store->root_text, units_bytes(b, free_bytes),
+                   promised ? " less what other jobs will write" : "",
                    units_bytes(c, need + promised + SPARE_BYTES - free_bytes));
 }
 
@@ -140,6 +146,17 @@ static int check_offline(struct job *job, const struct plan_sums *sums, struct h
         }
     return err_set(err, HFP_E_OFFLINE, "offline, and incomplete: %llu of %u files missing: %s",
                    (unsigned long long)sums->fetch_files, job->plan->files, job->named);
+}
+
+/* Success from an old answer is never silent. */
+static void say_stale(struct job *job)
+{
+    time_t since = (time_t)job->ref_unix_s;
+    struct tm day;
+    char date[32];
+    if (since <= 0 || !localtime_r(&since, &day) || strftime(date, sizeof date, "%Y-%m-%d %H:%M", &day) == 0)
+        snprintf(date, sizeof date, "an unknown date");
+    note_text(job, HFP_LOG_WARN, NULL, "Hub unreachable, using %.7s of %s", job->commit, date);
 }
 
 static void planned(struct job *job)
@@ -168,6 +185,8 @@ static void planned(struct job *job)
             job_end(job, &err);
         return;
     }
+    if (job->stale)
+        say_stale(job);
     note_state(job, HFP_EV_PLAN);
     bool writes = job->spec.verb == HFP_PULL || job->spec.verb == HFP_REPAIR;
     bool needs = sums.fetch_files > 0 || sums.prove_files > 0 || !sums.all_linked || job->spec.verb == HFP_REPAIR ||

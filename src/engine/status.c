@@ -137,6 +137,8 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
         return snprintf(text, n, "%.80s is locked by another process", locked->file->path), HFP_WAIT_LOCK;
     if (g.waiting > 0)
         return snprintf(text, n, "%.160s", g.why.message), HFP_WAIT_RETRY;
+    if (g.running > 0) /* not yet called silent one by one, and nothing of ours holds them up */
+        return snprintf(text, n, "no bytes on %u connections", g.running), HFP_WAIT_SILENCE;
     return snprintf(text, n, "hashing"), HFP_WAIT_HASH;
 }
 
@@ -190,6 +192,8 @@ static void stalls(struct job *job, uint64_t now_ns)
     if (stalled == s->stalled)
         return;
     s->stalled = stalled;
+    if (stalled)
+        s->rate_bytes_per_s = 0; /* the 5 s mean may still remember; "it moves" and "it does not" are not said at once */
     note_state(job, stalled ? HFP_EV_STALLED : HFP_EV_RECOVERED);
 }
 

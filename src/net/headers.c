@@ -84,7 +84,7 @@ static bool rel_has_next(struct span rel)
     return false;
 }
 
-bool link_next_read(char *out, size_t out_size, const char *value, size_t n)
+static bool link_next_find(struct span *out, const char *value, size_t n)
 {
     struct span list = span_trim(value, n);
     while (list.at < list.end) {
@@ -97,10 +97,18 @@ bool link_next_read(char *out, size_t out_size, const char *value, size_t n)
             continue;
         struct span target = { element.at + 1, close }, params = { close + 1, element.end }, key, word;
         while (param_next(&params, &key, &word))
-            if (span_is(key, "rel") && rel_has_next(word))
-                return target.at < target.end && exact_copy(out, out_size, target);
+            if (span_is(key, "rel") && rel_has_next(word)) {
+                *out = target;
+                return true;
+            }
     }
     return false;
+}
+
+bool link_next_read(char *out, size_t out_size, const char *value, size_t n)
+{
+    struct span target;
+    return link_next_find(&target, value, n) && target.at < target.end && exact_copy(out, out_size, target);
 }
 
 /* Number parameters of the first list element; the draft lets a server send one element per policy, the Hub sends one
@@ -312,7 +320,7 @@ static void read_value(struct http_headers *h, enum header_name name, struct spa
         exact_copy(h->location, sizeof h->location, value);
         break;
     case H_LINK:
-        link_next_read(h->link_next, sizeof h->link_next, text, n);
+        h->link_void |= !link_next_read(h->link_next, sizeof h->link_next, text, n) && link_next_find(&value, text, n);
         break;
     case H_ERROR_CODE:
         text_copy(h->error_code, sizeof h->error_code, value);

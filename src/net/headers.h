@@ -32,6 +32,7 @@ struct http_headers {
     struct content_range range;
     bool encoded;            /* Content-Encoding other than identity */
     bool html;               /* Content-Type text/html */
+    bool link_void;          /* Link has a rel="next" that is empty or longer than any URL we ask for */
     char etag[ETAG_MAX];        /* normalised: without W/ and quotes; "" when absent */
     char linked_etag[ETAG_MAX]; /* X-Linked-Etag, the same */
     uint64_t linked_size;    /* X-Linked-Size; UINT64_MAX */

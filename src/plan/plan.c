@@ -144,8 +144,9 @@ void plan_fact(struct plan *p, uint32_t blob, const struct plan_fact *f)
     uint64_t size_bytes = listing_at(p->listing, b->file)->size_bytes;
     b->action = (uint8_t)decide(p, f, size_bytes);
     b->linked = f->linked;
+    b->wrong_size = f->wrong_size;
     b->here_bytes = 0;
-    b->guessed_bytes = 0;
+    b->guessed_bytes = b->held_bytes = 0;
     if (b->action == PLAN_HERE) {
         b->here_bytes = size_bytes;
         if (p->oldest_receipt_unix_s == 0 || f->proved_unix_s < p->oldest_receipt_unix_s)
@@ -153,6 +154,7 @@ void plan_fact(struct plan *p, uint32_t blob, const struct plan_fact *f)
     } else if (b->action == PLAN_FETCH && !p->force) {
         b->here_bytes = MIN(f->recorded_bytes, size_bytes);
         b->guessed_bytes = MIN(f->guessed_bytes, size_bytes - b->here_bytes);
+        b->held_bytes = MIN(f->held_bytes, size_bytes - b->here_bytes);
     }
 }
 
@@ -173,6 +175,7 @@ void plan_sums(struct plan_sums *out, const struct plan *p)
         uint64_t files = chain_length(p, b->file);
         out->recorded_bytes += b->here_bytes;
         out->guessed_bytes += b->guessed_bytes;
+        out->held_bytes += b->held_bytes;
         out->all_linked &= b->linked;
         if (b->action == PLAN_HERE) {
             out->files_here += files;

@@ -21,19 +21,21 @@ enum plan_action {
 struct plan_fact {
     enum receipt_verdict receipt;
     bool file_present;        /* final name leads to a file of the right size */
+    bool wrong_size;          /* ... of another size: damage, and not absence */
     bool linked;              /* every wanted path leads to it */
     bool damaged;             /* its content was read and is wrong */
     uint64_t recorded_bytes;  /* of a partial, with digests */
     uint64_t guessed_bytes;   /* of a partial, of unknown worth */
+    uint64_t held_bytes;      /* of a partial: on disk and not recorded */
     int64_t proved_unix_s;
 };
 
 struct plan_blob {
     uint32_t file;            /* first wanted file with this content: index in the listing */
     uint8_t action;           /* enum plan_action */
-    bool linked;
+    bool linked, wrong_size;
     uint64_t here_bytes;      /* counts as received and recorded from the start */
-    uint64_t guessed_bytes;
+    uint64_t guessed_bytes, held_bytes;
 };
 
 struct plan {
@@ -57,7 +59,8 @@ struct plan_sums {
     uint64_t prove_files, prove_bytes;
     uint64_t fetch_files, fetch_bytes; /* what must come: sizes less recorded bytes */
     uint64_t recorded_bytes;           /* here_bytes and what partials have */
-    uint64_t guessed_bytes;            /* on disk already, of unknown worth: needs no new space */
+    uint64_t guessed_bytes;            /* on disk already, of unknown worth */
+    uint64_t held_bytes;               /* of fetch_bytes: guesses and space reserved ahead, needs no new space */
     bool all_linked;                   /* no link is missing */
 };
 void plan_sums(struct plan_sums *out, const struct plan *p);

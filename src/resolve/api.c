@@ -100,8 +100,12 @@ static void api_ask(struct api_call *c, const char *url)
         snprintf(c->host, sizeof c->host, "unknown:0"); /* start() will say why */
     hosts_sent(c->config.hosts, c->host, api_now(c));
     bool home = url_same_origin(c->asked, c->config.endpoint);
-    c->request = (struct http_request){ .url = c->asked, .token = home ? c->config.token : NULL, .opened = on_opened,
-                                        .answered = on_answered, .body = on_body, .closed = on_closed };
+    c->request = (struct http_request){ .url = c->asked,
+                                        .token = home ? c->config.token : NULL,
+                                        .opened = on_opened,
+                                        .answered = on_answered,
+                                        .body = on_body,
+                                        .closed = on_closed };
     c->opened = c->redirect = false;
     c->verdict = (struct hfp_err){ 0 };
     c->next[0] = 0;
@@ -144,7 +148,8 @@ static void on_answered(struct http_request *q, const struct http_headers *h)
             err_http(&c->verdict, HFP_E_PROTO, h->status, "%s redirects in circles", c->host);
         else if (url_join(c->location, sizeof c->location, c->asked, h->location, &c->verdict) == HFP_OK) {
             if (leaves_hub(c))
-                err_http(&c->verdict, HFP_E_PORTAL, h->status, "%s sends API calls elsewhere, as a login page does", c->host);
+                err_http(&c->verdict, HFP_E_PORTAL, h->status, "%s sends API calls elsewhere, as a login page does",
+                         c->host);
             else
                 c->redirect = true;
         }
@@ -152,6 +157,10 @@ static void on_answered(struct http_request *q, const struct http_headers *h)
     }
     if (answer_verdict(h, c->context, &c->verdict) == HFP_OK && h->encoded)
         err_http(&c->verdict, HFP_E_PROTO, h->status, "%s sent a compressed answer", c->host);
+    /* Taken for the last page, a list that goes on where we cannot follow would be a success with files missing. */
+    if (c->verdict.code == HFP_OK && h->link_void)
+        err_http(&c->verdict, HFP_E_PROTO, h->status, "%s continues its answer at a place that cannot be asked for",
+                 c->host);
     c->reached |= c->verdict.code != HFP_OK && c->verdict.code != HFP_E_PORTAL; /* of a 200 the body tells */
     snprintf(c->next, sizeof c->next, "%s", h->link_next);
 }
@@ -200,9 +209,9 @@ static void api_time_out(struct api_call *c, uint64_t limit_ns)
 {
     struct hfp_err err;
     c->config.http->cancel(c->config.http, &c->request);
-    err_set(&err, c->opened ? HFP_E_TIMEOUT : HFP_E_CONNECT, c->opened ? "%s did not answer within %llu s"
-                                                                    : "no connection to %s within %llu s",
-            c->host, (unsigned long long)(limit_ns / NS_PER_S));
+    err_set(&err, c->opened ? HFP_E_TIMEOUT : HFP_E_CONNECT,
+            c->opened ? "%s did not answer within %llu s" : "no connection to %s within %llu s", c->host,
+            (unsigned long long)(limit_ns / NS_PER_S));
     api_failed(c, &err);
 }
 

@@ -8,8 +8,8 @@
 
 /* How far the window reaches beyond the front: far enough that a late head does not stop the others for some seconds,
  * near enough that hashing ends with the last byte (facts: static ranges leave 2 s of hashing, a moving window 0.01 s). */
-#define WINDOW_MIN_BYTES (32u << 20)
-#define SEGMENT_MIN_BYTES (4u << 20)
+#define WINDOW_MIN_BYTES (32 * BLOCK)
+#define SEGMENT_MIN_BYTES (4 * BLOCK)
 /* The gap between two requests is about one latency; at this many latencies of bytes it costs under 2 %. */
 #define SEGMENT_LATENCIES 50
 
@@ -72,6 +72,7 @@ void fetch_free(struct fetch *f)
             break;
         }
     free(f->wanted);
+    free(f->avoid_of);
     free(f->url);
     free(f->location);
     free(f);
@@ -95,6 +96,8 @@ void fetch_want(struct fetch *f, uint64_t block)
     if (bit_get(f->wanted, block))
         return;
     bit_set(f->wanted, block, true);
+    if (f->avoid_of)
+        f->avoid_of[block] = f->avoid;
     f->wanted_count++;
     f->lowest_wanted = MIN(f->lowest_wanted, block);
 }
@@ -102,6 +105,22 @@ void fetch_want(struct fetch *f, uint64_t block)
 void fetch_avoid(struct fetch *f, uint16_t peer)
 {
     f->avoid = peer;
+    if (peer != 0 && !f->avoid_of) /* without memory for it any server will do */
+        f->avoid_of = calloc((size_t)f->blocks, sizeof *f->avoid_of);
+}
+
+void fetch_forget_location(struct fetch *f)
+{
+    free(ptr_steal(&f->location));
+    f->location_number++;
+    f->last_served = f->location_served;
+    f->location_served = false;
+    f->remote = remote_of(f->group->transfer, f->url, transfer_now(f->group->transfer));
+}
+
+static uint16_t avoided_of(const struct fetch *f, uint64_t block)
+{
+    return f->avoid_of ? f->avoid_of[block] : 0;
 }
 
 void fetch_front(struct fetch *f, uint64_t block)
@@ -136,7 +155,7 @@ static struct segment *segment_new(struct fetch *f, uint64_t first, uint64_t end
     if (!s)
         return NULL;
     *s = (struct segment){ .fetch = f, .state = SEG_WAIT, .pos = first * BLOCK, .end = MIN(end * BLOCK, f->size_bytes),
-                           .counted = first * BLOCK, .not_before_ns = now_ns, .avoid = f->avoid };
+                           .counted = first * BLOCK, .not_before_ns = now_ns, .avoid = avoided_of(f, first) };
     for (uint64_t b = first; b < end; b++)
         bit_set(f->wanted, b, false);
     f->wanted_count -= end - first;
@@ -165,7 +184,7 @@ struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns)
         return NULL;
     uint64_t most = single ? f->blocks : segment_length(f) / BLOCK;
     uint64_t end = first + 1;
-    while (end < f->blocks && end - first < most && bit_get(f->wanted, end))
+    while (end < f->blocks && end - first < most && bit_get(f->wanted, end) && avoided_of(f, end) == avoided_of(f, first))
         end++;
     return segment_new(f, first, end, now_ns);
 }

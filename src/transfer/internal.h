@@ -2,11 +2,12 @@
 #ifndef HFP_TRANSFER_INTERNAL_H
 #define HFP_TRANSFER_INTERNAL_H
 
+#include "base/auto.h"
 #include "transfer/learn.h"
 #include "transfer/range_check.h"
 #include "transfer/transfer.h"
 
-#define BLOCK POOL_BUFFER_BYTES
+#define BLOCK BLOCK_BYTES
 #define REMOTES_MAX 64
 #define PEERS_MAX 512
 #define HEDGES 2                                 /* connections beyond the target, only for silent ranges */
@@ -41,6 +42,7 @@ struct segment {
     uint64_t pos, end;         /* next byte wanted; end exclusive, on a block boundary or at the end of the file */
     uint64_t counted;          /* bytes below were counted as received once */
     uint8_t *buf;              /* gathers the block that holds pos; NULL: none yet */
+    uint8_t *spare;            /* for the block after it; only while bytes that reach into it are being taken */
     struct runner *run[2];     /* [1] only while the first is silent */
     uint16_t avoid;            /* peer not to ask, 0: any */
     unsigned attempt;          /* failures without a byte */
@@ -92,10 +94,12 @@ struct fetch {
     uint8_t *wanted;           /* bitmap: to be asked for, in no segment */
     uint64_t wanted_count, lowest_wanted, front;
     uint16_t avoid;
+    uint16_t *avoid_of;        /* per wanted block; NULL: nobody is avoided */
     struct segment *segments;
     char *location;            /* where the bytes are; NULL: not known */
     unsigned location_number;  /* counts locations, so that a stale 403 does not throw away a fresh one */
     bool location_served;      /* it gave bytes: a refusal now means that it expired */
+    bool last_served;          /* the same of the location before: late refusals of it mean what the first one meant */
     struct runner *locating;
     struct remote *remote;     /* of location, or of the Hub */
     char etag[ETAG_MAX], etag_host[HOST_KEY_MAX];
@@ -124,6 +128,7 @@ struct transfer {
     struct limit limit;
     uint64_t random;
     uint64_t tick_ns;          /* last slow look at rates */
+    unsigned unhold_at;        /* whose turn it is among those held by a limit */
     struct group *groups;
     struct runner runner[RUNNERS_MAX];
     struct remote remote[REMOTES_MAX];
@@ -147,6 +152,7 @@ static inline uint64_t blocks_up(uint64_t bytes)
 struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns);
 uint64_t segment_length(const struct fetch *f);
 void fetch_fail(struct fetch *f, const struct hfp_err *err);
+void fetch_forget_location(struct fetch *f); /* the next request asks the Hub again */
 
 /* segment.c */
 void segment_move(struct segment *s, enum segment_event ev);
@@ -156,13 +162,24 @@ void segment_take(struct segment *s, struct runner *r, const uint8_t *bytes, siz
 void segment_lost(struct segment *s, struct runner *r, const struct hfp_err *err);
 void segment_remove(struct segment *s);
 bool segment_is_head(const struct segment *s);
+bool segment_splits(const struct segment *s); /* segment_split would find something */
+bool segment_rewind(struct segment *s);       /* gives its half-filled buffer back; false: it has none */
+void segment_absorb(struct segment *s);       /* takes over the untouched ranges behind it */
 
 /* runner.c */
+static inline struct runner *runner_of(struct http_request *q)
+{
+    return container_of(q, struct runner, request);
+}
+void runner_move(struct runner *r, enum runner_state to);
 bool runner_start(struct transfer *t, struct segment *s);
 void runner_cut(struct runner *r, const struct hfp_err *err); /* err NULL: no one's fault */
 void runner_drop(struct runner *r);                           /* cancel and forget; the segment is the caller's */
 void runner_unhold(struct runner *r);
 void runner_end_drain(struct runner *r);                      /* acts on what the answer said, without its rest */
+
+/* answered.c */
+void runner_answered(struct http_request *q, const struct http_headers *h);
 
 /* watch.c */
 void watch_runners(struct transfer *t, uint64_t now_ns);

@@ -5,10 +5,12 @@
 
 /* What may be saved up while nothing arrives: a quarter second smooths over pauses of the line without a visible burst. */
 #define SAVED_PART 4
+/* A petabyte a second is no limit to anyone, and ten seconds of it still fit into the balance. */
+#define RATE_MAX (UINT64_C(1) << 50)
 
 void limit_set(struct limit *l, uint64_t bytes_per_s, uint64_t now_ns)
 {
-    *l = (struct limit){ .bytes_per_s = bytes_per_s, .at_ns = now_ns };
+    *l = (struct limit){ .bytes_per_s = MIN(bytes_per_s, RATE_MAX), .at_ns = now_ns };
 }
 
 static void limit_refill(struct limit *l, uint64_t now_ns)

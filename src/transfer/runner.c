@@ -9,17 +9,11 @@
 #include <string.h>
 
 static void on_opened(struct http_request *q, const struct http_peer *peer);
-static void on_answered(struct http_request *q, const struct http_headers *h);
 static enum http_take on_body(struct http_request *q, const uint8_t *bytes, size_t n);
 static void on_closed(struct http_request *q, const struct hfp_err *err);
 
-static struct runner *runner_of(struct http_request *q)
-{
-    return container_of(q, struct runner, request);
-}
-
 /* IDLE -start-> CONNECTING -opened-> ASKED -answered-> BODY or DRAIN -closed-> IDLE; a cut goes to IDLE from anywhere. */
-static void runner_move(struct runner *r, enum runner_state to)
+void runner_move(struct runner *r, enum runner_state to)
 {
     r->state = to;
     r->since_ns = transfer_now(r->transfer);
@@ -65,6 +59,20 @@ static void runner_set_url(struct runner *r, const char *url)
     r->fetch->remote = remote;
 }
 
+/* What this server sent for the block was wrong, or so it seems: it shall come from another address. */
+static void runner_suspect(struct runner *r, uint16_t peer)
+{
+    struct transfer *t = r->transfer;
+    char name[sizeof r->remote->name];
+    snprintf(name, sizeof name, "%s", r->remote->name);
+    char *port = strrchr(name, ':');
+    if (port)
+        *port = 0;
+    const struct peer_name *p = transfer_peer(t, peer);
+    if (p->address[0] && strcmp(p->host, name) == 0)
+        hosts_failed(t->config.hosts, r->remote->name, p->address, transfer_now(t));
+}
+
 /* Asks for what the segment still needs at r->url. */
 static int runner_ask(struct runner *r, struct hfp_err *err)
 {
@@ -79,10 +87,14 @@ static int runner_ask(struct runner *r, struct hfp_err *err)
     r->until = UINT64_MAX;
     r->drained = 0;
     r->redirect = false;
+    r->peer = 0; /* of a redirect: who sent us on is not who serves */
+    r->peer_now = (struct http_peer){ 0 };
     uint16_t avoid = s->avoid ? s->avoid : s->lost_peer;
     const char *avoided = transfer_peer(t, avoid)->address;
     uint64_t now_ns = transfer_now(t);
     const char *address = hosts_pick(t->config.hosts, r->remote->name, &avoided, avoided[0] != 0, now_ns);
+    if (!address && s->avoid) /* no other is known: a suspicion makes DNS be asked */
+        runner_suspect(r, s->avoid);
     hosts_sent(t->config.hosts, r->remote->name, now_ns);
     snprintf(r->connect_to, sizeof r->connect_to, "%s", address ? address : "");
     if (address)
@@ -95,7 +107,7 @@ static int runner_ask(struct runner *r, struct hfp_err *err)
         .first = r->first,
         .last = r->last,
         .opened = on_opened,
-        .answered = on_answered,
+        .answered = runner_answered,
         .body = on_body,
         .closed = on_closed,
     };
@@ -141,13 +153,9 @@ static bool blames_address(enum hfp_code code)
 static bool location_expired(struct runner *r)
 {
     struct fetch *f = r->fetch;
-    if (r->location_number != f->location_number)
-        return true; /* a newer one is known by now */
-    bool served = f->location_served;
-    free(ptr_steal(&f->location));
-    f->location_number++;
-    f->location_served = false;
-    return served;
+    if (r->location_number == f->location_number)
+        fetch_forget_location(f);
+    return f->last_served;
 }
 
 /* The request failed. The segment goes back to be asked for again, or the file or the job ends. */
@@ -215,103 +223,6 @@ static void on_opened(struct http_request *q, const struct http_peer *peer)
     r->peer = peer_number(r->transfer, r->url, peer->address);
     runner_move(r, RUN_ASKED);
     r->last_byte_ns = r->since_ns;
-}
-
-static void remote_latency(struct remote *remote, uint64_t ns)
-{
-    remote->latency_ns = remote->latency_ns == 0 ? ns : (remote->latency_ns * 7 + ns) / 8;
-}
-
-/* Reads the rest of an answer that is not the file, so that the connection can be used again; acts when it ends. */
-static void runner_drain(struct runner *r)
-{
-    runner_move(r, RUN_DRAIN);
-}
-
-static void answered_redirect(struct runner *r, const struct http_headers *h)
-{
-    if (++r->hops > HOPS_MAX)
-        err_http(&r->verdict, HFP_E_PROTO, h->status, "%s redirects in circles", r->remote->name);
-    else if (url_join(r->redirect_url, sizeof r->redirect_url, r->url, h->location, &r->verdict) == HFP_OK)
-        r->redirect = true;
-    runner_drain(r);
-}
-
-/* Within one host an ETag that changes under a file means that the parts are of two contents. */
-static int check_etag(struct fetch *f, const struct runner *r, const struct http_headers *h, struct hfp_err *err)
-{
-    bool known = f->etag[0] && strcmp(f->etag_host, r->remote->name) == 0;
-    bool same = !known || !h->etag[0] || strcmp(f->etag, h->etag) == 0;
-    if (h->etag[0]) { /* the newer one is the measure from now on, or one odd edge would end the file */
-        snprintf(f->etag, sizeof f->etag, "%s", h->etag);
-        snprintf(f->etag_host, sizeof f->etag_host, "%s", r->remote->name);
-    }
-    return same ? HFP_OK : err_set(err, HFP_E_PROTO, "%s changed the file's ETag on the way", r->remote->name);
-}
-
-static void location_accepted(struct runner *r)
-{
-    struct fetch *f = r->fetch;
-    if (r->locator && !f->location) {
-        f->location = strdup(r->url); /* without memory for it the next segment simply asks again */
-        f->location_number++;
-        r->location_number = f->location_number;
-    }
-    f->location_served = true;
-    if (f->locating == r)
-        f->locating = NULL;
-}
-
-static void answered_bytes(struct runner *r, const struct http_headers *h)
-{
-    struct fetch *f = r->fetch;
-    struct range_want want = { .first = r->first, .last = r->last, .size_bytes = f->size_bytes, .ranged = r->ranged,
-                               .may_skip = f->ranges_ignored >= RANGES_IGNORED_MAX, .path = f->path,
-                               .host = r->remote->name };
-    struct range_take take;
-    int rc = range_check(&take, h, &want, &r->verdict);
-    if (rc == HFP_OK)
-        rc = check_etag(f, r, h, &r->verdict);
-    if (r->ranged && h->status == 200 && r->first > 0)
-        f->ranges_ignored = MIN(f->ranges_ignored + 1, RANGES_IGNORED_MAX);
-    else if (h->status == 206)
-        f->ranges_ignored = 0;
-    if (rc != HFP_OK) {
-        runner_drain(r);
-        return;
-    }
-    location_accepted(r);
-    hosts_ok(r->transfer->config.hosts, r->remote->name, r->peer_now.address, r->since_ns);
-    r->skip = take.skip;
-    r->until = take.until;
-    runner_move(r, RUN_BODY);
-    r->last_byte_ns = r->body_ns = r->since_ns;
-}
-
-static void on_answered(struct http_request *q, const struct http_headers *h)
-{
-    struct runner *r = runner_of(q);
-    struct transfer *t = r->transfer;
-    uint64_t now_ns = transfer_now(t);
-    if (r->state == RUN_ASKED)
-        remote_latency(r->remote, ns_since(now_ns, r->since_ns));
-    r->last_byte_ns = now_ns;
-    hosts_answered(t->config.hosts, r->remote->name, h, now_ns);
-    r->verdict = (struct hfp_err){ 0 };
-    if (h->status >= 301 && h->status <= 308 && h->status != 304 && h->location[0]) {
-        answered_redirect(r, h);
-    } else if (h->status == 200 || h->status == 206) {
-        answered_bytes(r, h);
-    } else {
-        const struct answer_context *c = r->fetch->group->events.context;
-        struct answer_context who = *c;
-        who.path = r->fetch->path;
-        if (r->at_hub)
-            answer_verdict(h, &who, &r->verdict);
-        else
-            answer_cdn_verdict(h, r->remote->name, &r->verdict);
-        runner_drain(r);
-    }
 }
 
 static void runner_count(struct runner *r, size_t n)

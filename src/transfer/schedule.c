@@ -13,10 +13,24 @@ static uint32_t connections_cap(const struct transfer *t)
     return t->config.max_connections != 0 ? MIN(t->config.max_connections, FIXED_MAX) : LEARN_MAX;
 }
 
-/* Only one request at a time asks the Hub where a file is; the others wait for its answer. */
+static bool knows_no_ranges(const struct fetch *f)
+{
+    return f->ranges_ignored >= RANGES_IGNORED_MAX;
+}
+
+static bool runs(const struct fetch *f)
+{
+    for (const struct segment *s = f->segments; s; s = s->next)
+        if (s->state == SEG_RUN)
+            return true;
+    return false;
+}
+
+/* Only one request at a time asks the Hub where a file is; the others wait for its answer. Where each answer is the
+ * whole file, only one request at a time makes sense at all. */
 static bool may_ask(const struct fetch *f)
 {
-    return f->location || !f->locating;
+    return (f->location || !f->locating) && !(knows_no_ranges(f) && runs(f));
 }
 
 static bool remote_takes(const struct transfer *t, const struct fetch *f, uint64_t now_ns)
@@ -52,6 +66,8 @@ static struct segment *next_in_order(struct group *g, uint64_t now_ns)
         struct segment *s = waiting_segment(f, now_ns);
         if (!s && !stuck)
             s = fetch_next_segment(f, now_ns);
+        if (s && knows_no_ranges(f))
+            segment_absorb(s);
         if (s)
             return s;
     }
@@ -73,11 +89,11 @@ static struct segment *steal(struct group *g, uint64_t now_ns)
     uint64_t longest_ns = 0;
     for (struct fetch *f = g->fetches; f; f = f->next) {
         if (f->failed || !f->location || !remote_takes(g->transfer, f, now_ns) ||
-            f->ranges_ignored >= RANGES_IGNORED_MAX)
+            knows_no_ranges(f))
             continue;
         uint64_t worth_ns = MAX(f->remote->latency_ns * STEAL_LATENCIES, STEAL_MIN_NS);
         for (struct segment *s = f->segments; s; s = s->next) {
-            if (s->state != SEG_RUN || s->run[1] || s->run[0]->state != RUN_BODY ||
+            if (s->state != SEG_RUN || s->run[1] || s->run[0]->state != RUN_BODY || !segment_splits(s) ||
                 ns_since(now_ns, s->run[0]->start_ns) < worth_ns)
                 continue;
             uint64_t ns = rest_ns(s);
@@ -103,10 +119,12 @@ static struct segment *hedge(struct group *g, uint64_t now_ns)
 {
     for (struct fetch *f = g->fetches; f; f = f->next)
         for (struct segment *s = f->segments; s; s = s->next)
-            if (s->state == SEG_RUN && !s->run[1] && silent(g->transfer, s, now_ns) &&
+            if (s->state == SEG_RUN && !s->run[1] && s->not_before_ns <= now_ns && silent(g->transfer, s, now_ns) &&
                 hosts_not_before(g->transfer->config.hosts, f->remote->name, now_ns) <= now_ns) {
-                s->lost_peer = s->run[0]->peer;
-                hosts_failed(g->transfer->config.hosts, f->remote->name, s->run[0]->peer_now.address, now_ns);
+                struct runner *r = s->run[0];
+                s->lost_peer = r->peer;
+                if (!r->peer_now.proxied)
+                    hosts_failed(g->transfer->config.hosts, r->remote->name, r->peer_now.address, now_ns);
                 return s;
             }
     return NULL;
@@ -139,15 +157,19 @@ static bool group_start_one(struct group *g, uint64_t now_ns)
     return s && runner_start(t, s);
 }
 
+/* all: a round begins, and with it the question where each file is: a location may be dead without a word of it. */
 static void revive(struct group *g, bool all, uint64_t now_ns)
 {
-    for (struct fetch *f = g->fetches; f; f = f->next)
+    for (struct fetch *f = g->fetches; f; f = f->next) {
+        if (all && f->location)
+            fetch_forget_location(f);
         for (struct segment *s = f->segments; s; s = s->next)
             if (s->exhausted && (all || g->patience->last_progress_ns >= s->series_ns)) {
                 s->exhausted = false;
                 s->attempt = 0;
                 s->not_before_ns = now_ns;
             }
+    }
 }
 
 static bool group_all_exhausted(const struct group *g)

@@ -44,7 +44,9 @@ bool segment_room(struct segment *s, uint64_t n)
     if (!s->buf && !(s->buf = pool_get(t->config.pool, head)))
         return false;
     uint64_t room = BLOCK - s->pos % BLOCK;
-    return n <= room || pool_free_count(t->config.pool) > (head ? 0 : POOL_RESERVED);
+    if (n > room && !s->spare)
+        s->spare = pool_get(t->config.pool, head);
+    return n <= room || s->spare;
 }
 
 static void segment_deliver(struct segment *s, uint16_t peer)
@@ -59,10 +61,9 @@ static void segment_deliver(struct segment *s, uint16_t peer)
 void segment_take(struct segment *s, struct runner *r, const uint8_t *bytes, size_t n)
 {
     struct fetch *f = s->fetch;
-    struct transfer *t = f->group->transfer;
     while (n > 0 && s->pos < s->end) {
         if (!s->buf)
-            s->buf = pool_get(t->config.pool, true); /* segment_room promised it */
+            s->buf = ptr_steal(&s->spare); /* segment_room put it there */
         assert(s->buf);
         uint64_t fill = s->pos % BLOCK;
         size_t k = (size_t)MIN(MIN(BLOCK - fill, s->end - s->pos), n);
@@ -91,9 +92,10 @@ static void segment_back_off(struct segment *s, uint64_t now_ns)
     s->attempt++;
     if (s->attempt <= RETRY_ATTEMPTS)
         s->not_before_ns = now_ns + retry_delay_ns(s->attempt, random_next(&t->random));
-    else if (p->last_progress_ns >= s->series_ns) /* others progress: the line lives, keep knocking */
+    else if (p->last_progress_ns >= s->series_ns) { /* others progress: the line lives, keep knocking */
         s->not_before_ns = now_ns + retry_delay_ns(RETRY_ATTEMPTS, random_next(&t->random));
-    else
+        s->series_ns = now_ns; /* but when they are through, what they did is no reason to knock for ever */
+    } else
         s->exhausted = true;
 }
 
@@ -109,15 +111,13 @@ void segment_lost(struct segment *s, struct runner *r, const struct hfp_err *err
     }
     r->segment = NULL;
     s->lost_peer = err ? r->peer : 0;
-    if (s->run[0])
-        return; /* the other one goes on */
-    segment_move(s, SEGEV_LOST);
-    s->not_before_ns = now_ns;
-    if (!err)
+    if (s->run[0]) { /* the other one goes on; a second that fails at once is not sent out again at once */
+        s->not_before_ns = now_ns + retry_delay_ns(RETRY_ATTEMPTS, random_next(&t->random));
         return;
-    if (r->bytes > 0)
-        s->not_before_ns = MAX(now_ns, r->start_ns + RESTART_NS);
-    else
+    }
+    segment_move(s, SEGEV_LOST);
+    s->not_before_ns = r->bytes > 0 ? MAX(now_ns, r->start_ns + RESTART_NS) : now_ns;
+    if (err && r->bytes == 0)
         segment_back_off(s, now_ns);
 }
 
@@ -130,18 +130,43 @@ void segment_remove(struct segment *s)
             *at = s->next;
             break;
         }
-    if (s->buf)
-        transfer_give_back(f->group->transfer, s->buf);
+    transfer_give_back(f->group->transfer, s->buf);
+    transfer_give_back(f->group->transfer, s->spare);
     free(s);
+}
+
+/* The bytes of the block in hand are asked for again; they were counted and are not counted twice. */
+bool segment_rewind(struct segment *s)
+{
+    if (!s->buf)
+        return false;
+    transfer_give_back(s->fetch->group->transfer, ptr_steal(&s->buf));
+    s->pos = s->pos / BLOCK * BLOCK;
+    return true;
+}
+
+/* For servers that know no ranges: each request brings the file from its first byte on, so one has to do. */
+void segment_absorb(struct segment *s)
+{
+    struct segment *n;
+    while ((n = s->next) && n->pos == s->end && n->state == SEG_WAIT && !n->buf && n->counted <= n->pos) {
+        s->end = n->end;
+        segment_remove(n);
+    }
+}
+
+bool segment_splits(const struct segment *s)
+{
+    return blocks_up(s->end) > s->pos / BLOCK + 2; /* the block in hand stays, and there are two more */
 }
 
 /* The second half becomes a segment of its own; NULL when there is nothing worth splitting. */
 struct segment *segment_split(struct segment *s, uint64_t now_ns)
 {
-    uint64_t first_block = s->pos / BLOCK + 1; /* the block in hand stays */
-    uint64_t end_block = blocks_up(s->end);
-    if (end_block <= first_block + 1)
+    if (!segment_splits(s))
         return NULL;
+    uint64_t first_block = s->pos / BLOCK + 1;
+    uint64_t end_block = blocks_up(s->end);
     uint64_t middle = first_block + (end_block - first_block) / 2;
     struct segment *half = calloc(1, sizeof *half);
     if (!half)

@@ -42,8 +42,7 @@ uint64_t transfer_turn(struct transfer *t)
     uint64_t now_ns = transfer_now(t);
     if (t->running == 0)
         t->tick_ns = now_ns; /* nothing to rate; the first tick after a rest must not span it */
-    else
-        watch_runners(t, now_ns);
+    watch_runners(t, now_ns);
     watch_unhold(t, now_ns);
     schedule(t, now_ns);
     watch_learn(t, now_ns);

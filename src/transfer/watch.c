@@ -78,11 +78,6 @@ static void watch_body(struct transfer *t, struct runner *r, uint64_t now_ns)
         return;
     }
     uint64_t silent_ns = ns_since(now_ns, r->last_byte_ns);
-    if (!r->segment) {
-        if (silent_ns > d->head_silence_ns)
-            runner_cut(r, NULL);
-        return;
-    }
     bool no_hedge = t->config.max_connections != 0 && t->running >= t->config.max_connections;
     struct hfp_err err;
     if (silent_ns > d->cut_ns || (no_hedge && silent_ns > d->silence_ns)) {
@@ -112,12 +107,15 @@ static void watch_one(struct transfer *t, struct runner *r, uint64_t now_ns)
             runner_cut(r, &err);
         }
         break;
-    case RUN_DRAIN:
-        if (ns_since(now_ns, r->last_byte_ns) > d->head_silence_ns)
+    case RUN_DRAIN: /* nothing in it is wanted: neither silence nor a trickle may hold it up */
+        if (ns_since(now_ns, r->last_byte_ns) > d->head_silence_ns || in_state_ns > d->first_byte_ns)
             runner_end_drain(r);
         break;
     case RUN_BODY:
-        watch_body(t, r, now_ns);
+        if (r->segment)
+            watch_body(t, r, now_ns);
+        else if (ns_since(now_ns, r->last_byte_ns) > d->head_silence_ns)
+            runner_cut(r, NULL); /* its range is complete, only the end of the answer is missing */
         break;
     default:
         break;
@@ -160,7 +158,7 @@ void watch_learn(struct transfer *t, uint64_t now_ns)
 
 static bool unhold_one(struct transfer *t, struct runner *r, uint64_t now_ns)
 {
-    if (r->state == RUN_IDLE || r->held == FLOWS)
+    if (r->state == RUN_IDLE || r->held == FLOWS || !r->segment)
         return false;
     if (r->held == HELD_PAUSE) {
         if (r->fetch->group->paused)
@@ -175,15 +173,76 @@ static bool unhold_one(struct transfer *t, struct runner *r, uint64_t now_ns)
     return true;
 }
 
-/* Lets held connections go on where the reason is gone; the head of a window first, for it holds up the hash. */
+/* Half-filled buffers of ranges that nobody works on, in how many; *last is the one that can best be done without. */
+static unsigned gathered_idle(const struct transfer *t, struct segment **last)
+{
+    unsigned n = 0;
+    bool paused = false;
+    *last = NULL;
+    for (const struct group *g = t->groups; g; g = g->next)
+        for (const struct fetch *f = g->fetches; f; f = f->next)
+            for (struct segment *s = f->segments; s; s = s->next) {
+                if (s->state != SEG_WAIT || !s->buf)
+                    continue;
+                n++;
+                if (g->paused || !paused)
+                    *last = s;
+                paused |= g->paused;
+            }
+    return n;
+}
+
+static unsigned gathered_running(const struct transfer *t, unsigned *starved)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+        const struct runner *r = &t->runner[i];
+        if (r->state == RUN_IDLE || !r->segment)
+            continue;
+        n += r->segment->buf && r->segment->run[0] == r;
+        *starved += r->held == HELD_BUFFER;
+    }
+    return n;
+}
+
+/* A buffer that is being written or hashed comes back by itself; one that waits for a connection may wait for ever, for
+ * the connections may all wait for a buffer. So when none is on its way back, a waiting one is emptied. */
+static bool watch_reclaim(struct transfer *t)
+{
+    struct segment *last;
+    unsigned starved = 0, idle = gathered_idle(t, &last);
+    unsigned running = gathered_running(t, &starved);
+    unsigned taken = pool_taken(t->config.pool);
+    return starved > 0 && taken <= idle + running && last && segment_rewind(last);
+}
+
+static void unhold_starved(struct transfer *t, uint64_t now_ns)
+{
+    for (unsigned i = 0; i < RUNNERS_MAX; i++)
+        if (t->runner[i].held == HELD_BUFFER)
+            unhold_one(t, &t->runner[i], now_ns);
+}
+
+/* Lets held connections go on where the reason is gone. For buffers the head of a window comes first, for it holds up
+ * the hash; for the limit they take turns, or the last would be idle until its server hangs up. */
 void watch_unhold(struct transfer *t, uint64_t now_ns)
 {
-    for (int pass = 0; pass < 2; pass++)
-        for (unsigned i = 0; i < RUNNERS_MAX; i++) {
-            struct runner *r = &t->runner[i];
-            if (r->state != RUN_IDLE && r->held != FLOWS && r->segment && (pass == 1 || segment_is_head(r->segment)))
-                unhold_one(t, r, now_ns);
+    for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+        struct runner *r = &t->runner[i];
+        bool head = r->state != RUN_IDLE && r->held == HELD_BUFFER && segment_is_head(r->segment);
+        if (head || r->held == HELD_PAUSE)
+            unhold_one(t, r, now_ns);
+    }
+    unhold_starved(t, now_ns);
+    while (watch_reclaim(t))
+        unhold_starved(t, now_ns);
+    for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+        unsigned at = (t->unhold_at + i) % RUNNERS_MAX;
+        if (t->runner[at].held == HELD_LIMIT && unhold_one(t, &t->runner[at], now_ns)) {
+            t->unhold_at = at + 1;
+            break; /* it may take all there is; if not, the next one follows in a millisecond */
         }
+    }
 }
 
 uint64_t watch_next_ns(const struct transfer *t, uint64_t now_ns)

@@ -43,10 +43,22 @@ static bool asked(const struct exchange *x, const char *name)
     return v && (!strcasecmp(v, "true") || !strcmp(v, "1"));
 }
 
+/* expand=sha or expand[]=sha: that alone, however many files there are. */
+static bool asked_sha_only(const struct exchange *x)
+{
+    AUTO_FREE char *plain = form_value(x->req->query, "expand"), *listed = form_value(x->req->query, "expand[]");
+    return (plain && !strcmp(plain, "sha")) || (listed && !strcmp(listed, "sha"));
+}
+
 static void answer_info(struct exchange *x)
 {
     struct text *t = &x->answer.text;
     const struct repo *r = x->repo;
+    if (asked_sha_only(x)) {
+        text_addf(t, "{\"_id\":\"%.24s\",\"id\":\"%s\",\"sha\":\"%s\"}", x->commit->id, r->id, x->commit->id);
+        answer_json(x, 200);
+        return;
+    }
     const char *slash = strchr(r->id, '/');
     bool blobs = asked(x, "blobs");
     text_addf(t, "{\"_id\":\"%.24s\",\"id\":\"%s\",", x->commit->id, r->id);

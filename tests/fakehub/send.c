@@ -111,8 +111,10 @@ static size_t next_piece(struct exchange *x, struct flow *w)
     n = MIN(n, (uint64_t)SENDFILE_BYTES);
     uint64_t at = 0;
     for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-        if (lines[i].rate)
-            at = MAX(at, limiter_book(lines[i].line, lines[i].rate, (size_t)n));
+        if (lines[i].rate) {
+            uint64_t booked = limiter_book(lines[i].line, lines[i].rate, (size_t)n); /* MAX would book twice */
+            at = MAX(at, booked);
+        }
     return conn_wait_until(x->conn, at) ? (size_t)n : 0;
 }
 

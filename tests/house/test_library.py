@@ -1,7 +1,7 @@
 """What is built and installed: exports, soname, needs, pkg-config, both kinds of library.
 
 Seen red on purpose: an HFP_API in src/ that the header lacks; the version script taken out (BLAKE3's assembly shows);
-link_whole taken out (the static archive does not link alone); a file left out of the installation.
+BLAKE3 taken out of the static archive (a program does not link); a file left out of the installation.
 """
 import os
 import pathlib

@@ -5,6 +5,7 @@
 A path comes back as {"value": text}, an exception as {"error": [its class and the parents'], "text": ...}.
 """
 import json
+import os
 import sys
 import warnings
 
@@ -29,9 +30,17 @@ def delete_revisions(commits):
     return "done"
 
 
+def without_links():
+    """0.x does not know HF_HUB_DISABLE_SYMLINKS: its look at the file system is told the same answer."""
+    if huggingface_hub.__version__.startswith("0.") and os.environ.get("HF_HUB_DISABLE_SYMLINKS") == "1":
+        from huggingface_hub import file_download
+        file_download.are_symlinks_supported = lambda cache_dir=None: False
+
+
 def main():
     order = json.loads(sys.argv[1])
     warnings.simplefilter("ignore")
+    without_links()
     call = globals().get(order["call"]) or getattr(huggingface_hub, order["call"])
     try:
         answer = {"value": plain(call(**order["args"]))}

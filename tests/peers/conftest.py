@@ -16,7 +16,7 @@ SMALL = {
     "sub dir/\u00fc #1.txt": b"a name that must be encoded\n",
     "sub dir/deep/a.json": b"[]",
 }
-BIG_SIZE = 41_500_000  # not a multiple of anything: three whole chunks of the client's and a rest
+BIG_SIZE = 31_900_000  # three whole chunks of the client's and a rest that is no whole block
 
 
 def pytest_collection_modifyitems(items):
@@ -39,6 +39,9 @@ def root(tmp_path_factory):
                  commits={"a": {"dir": "a", "generated": one("w.bin", 3_000_000, 4)},
                           "b": {"dir": "b", "generated": one("w.bin", 3_000_000, 5)}},
                  refs={"main": "a", "v1": "a", "dev/new": "b", "refs/pr/1": "b"})
+    content.repo("org/grows", {"a/f.txt": b"a\n", "b/f.txt": b"b\n", "b/n.txt": b"n\n"},
+                 commits={"old": {"dir": "a"}, "new": {"dir": "b", "generated": one("w.bin", BIG_SIZE, 7)}},
+                 refs={"main": "old", "new": "new"})
     content.repo("org/data", {"train.csv": b"1,2\n"}, type="datasets", generated=one("d.parquet", 2_500_000, 6))
     content.repo("org/room", {"app.py": b"print()\n"}, type="spaces")
     return content
@@ -57,6 +60,7 @@ def hub(running_hub):
     running_hub.reset()
     running_hub.set(rate=0, conn_rate=0)
     running_hub.change("org/revs", refs={"main": "a"})
+    running_hub.change("org/grows", refs={"main": "old"})
     return running_hub
 
 

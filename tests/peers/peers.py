@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 VERSIONS = ("2.4.0", "1.17.0", "0.36.0")
 RESUMES_BY_NAME = ("1.17.0", "0.36.0")  # until 1.17 <etag>.incomplete is resumed by whoever finds it
 BLOCK = 1 << 20          # hf-pull records by the MiB
+SLOW = 30_000_000        # bytes per second at which there is time to meet a program in the middle of org/big
 CLIENT_CHUNK = 10 << 20  # the clients write by 10 MiB, constants.DOWNLOAD_CHUNK_SIZE
 
 
@@ -59,13 +60,14 @@ class Client:
 
     def call(self, name, env=None, timeout=100, **args):
         """huggingface_hub.<name>(**args) in the venv."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        order = json.dumps({"call": name, "args": args})
-        done = subprocess.run([self.bin / "python", HERE / "client_side.py", order], env=self.env(**(env or {})), timeout=timeout,
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = finish(self.start_call(name, env, **args), timeout)
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout.splitlines()[-1])
         return Answer(answer.get("value"), tuple(answer.get("error", ())), answer.get("text", ""))
+
+    def start_call(self, name, env=None, **args):
+        """The same, running."""
+        return self.start(HERE / "client_side.py", json.dumps({"call": name, "args": args}), program="python", **(env or {}))
 
     def value(self, name, **args):
         """The same, for a call that must succeed."""
@@ -126,14 +128,26 @@ def pull_reading(*args, **rest):
 
 # ---- the hub's log -------------------------------------------------------------------------------------------------
 
-def bodies(hub):
-    """Files whose bytes were asked for, in order."""
-    return [r["file"] for r in hub.settled() if r["kind"] == "body" and r["method"] == "GET"]
+def bodies(hub, running=False):
+    """Files whose bytes were asked for, in order. running: without waiting for the end of what is on its way."""
+    return [r["file"] for r in (hub.log() if running else hub.settled()) if r["kind"] == "body" and r["method"] == "GET"]
 
 
 def asked(hub):
     """Kinds of all requests but the client's own start-up call (kind other)."""
     return sorted({r["kind"] for r in hub.settled()} - {"other"})
+
+
+def quiet(hub):
+    """Nothing runs, nothing is limited or broken, and the log is empty."""
+    hub.settled()
+    hub.reset()
+    hub.set(rate=0)
+
+
+def hold_at(hub, size):
+    """The first answer with model.bin's bytes falls silent 2 MB after `size`: whoever reads it can be met there."""
+    hub.rules([{"match": {"kind": "body", "path": "model.bin", "nth": 1}, "do": {"stall_after": size + 2_000_000}}])
 
 
 def body_bytes_so_far(hub):
@@ -144,17 +158,20 @@ def body_bytes_so_far(hub):
 
 # ---- the disk ------------------------------------------------------------------------------------------------------
 
+def sizes(paths):
+    found = {}
+    for path in paths:
+        try:
+            found[path.name] = path.stat().st_size
+        except FileNotFoundError:
+            pass  # published in this very moment
+    return found
+
+
 def partials(home, repo):
     """{name: size} of everything unfinished below the blobs of a repository."""
     blobs = repo_folder(home, repo) / "blobs"
-    found = {}
-    for path in blobs.iterdir() if blobs.is_dir() else ():
-        if ".incomplete" in path.name or ".digests" in path.name:
-            try:
-                found[path.name] = path.stat().st_size
-            except FileNotFoundError:
-                pass  # published in this very moment
-    return found
+    return sizes(p for p in (blobs.iterdir() if blobs.is_dir() else ()) if p.suffix in (".incomplete", ".digests"))
 
 
 def largest_partial(home, repo):

@@ -144,3 +144,16 @@ def test_cachedir_tag_that_is_there_is_not_touched(newest, hub, home, text):
     before = (tag.read_bytes(), tag.stat().st_mtime_ns)
     assert pull("org/x", hub=hub, home=home).code == 0
     assert (tag.read_bytes(), tag.stat().st_mtime_ns) == before
+
+
+def test_only_the_ref_is_new(client, hub, home):
+    """The branch moved to a commit the client brought under another name: nothing to fetch, and yet something to write."""
+    theirs = client.value("snapshot_download", repo_id="org/revs", revision="refs/pr/1")
+    hub.change("org/revs", refs={"main": "b"})
+    hub.settled()
+    hub.reset()
+    run = pull("org/revs", hub=hub, home=home)
+    assert (run.code, run.out.strip()) == (0, theirs), run
+    assert bodies(hub) == []
+    assert (repo_folder(home, "org/revs") / "refs" / "main").read_text() == theirs.rsplit("/", 1)[1]
+    assert client.value("snapshot_download", repo_id="org/revs", local_files_only=True) == theirs

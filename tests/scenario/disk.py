@@ -223,16 +223,14 @@ def loop_disk(kind, folder, size=512 * MIB):
     with open(image, "wb") as f:
         f.truncate(size)
     order(*MAKERS[kind], image, skip=True)
-    if kind == "exfat":
-        if not os.path.exists("/dev/fuse"):
-            pytest.skip("no /dev/fuse")
-        order("mount.exfat-fuse", image, folder, skip=True)
-    else:
-        order("mount", "-o", "loop", "-t", kind, image, folder, skip=True)
+    device = order("losetup", "--find", "--show", image, skip=True).strip()
     try:
+        how = ["mount.exfat-fuse"] if kind == "exfat" else ["mount", "-t", kind]
+        order(*how, device, folder, skip=True)
         with unmounted_after(folder):
             yield folder
     finally:
+        subprocess.run(["losetup", "--detach", device], capture_output=True)
         image.unlink()
 
 

@@ -25,6 +25,8 @@ class Lab:
 
     def start(self, rules=None, **how):
         self.server = hub.FakeHub(self.content.path, rules=rules, **how).start()
+        if "hub-name" in how.get("options", {}):        # a name only hf-pull is told how to find
+            self.server.hub = f"http://127.0.0.1:{self.server.hub_port}"
         return self.server
 
     def stop(self):

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from disk import MIB, notebooks, partials, sha256
-from hub import Content, FakeHub, cache_truth, gen_fast, pull, repo_folder, snapshot, wrong_blobs
+from disk import MIB, finish, notebooks, partials, recorded, start_as, wait_until
+from hub import Content, FakeHub, cache_truth, pull, repo_folder, wrong_blobs
 
 SIZE = 24 * MIB + 99
 
@@ -35,11 +35,15 @@ def others_in_place(hub, home, bad):
 
 @pytest.mark.parametrize("at", [100_000, SIZE - 5])
 def test_one_flipped_bit_is_found_named_and_repaired(hub, tmp_path, at):
-    """Once, on the first request that carries the block."""
-    block = at // MIB
-    match = body(on="cdn", max_first=0) if block == 0 else body(on="cdn", min_first=20 * MIB)
-    hub.rules([{"match": dict(match, to=1 if block == 0 else 2), "do": {"flip": {"at": at, "bit": 2}}}])
-    run = pull("org/x", hub=hub, home=tmp_path / "home")
+    """The lie ends as soon as the wrong block is recorded."""
+    block, home = at // MIB, tmp_path / "home"
+    hub.set(rate=20_000_000)
+    hub.rules([{"match": body(), "do": {"flip": {"at": at, "bit": 2}}}])
+    process = start_as("org/x", hub=hub, home=home)
+    wait_until(lambda: block in recorded(home), what=f"block {block}")
+    hub.rules([])
+    hub.set(rate=0)
+    run = finish(process)
     assert run.code == 0, run
     assert cache_truth(tmp_path / "home", "org/x", hub) == {}
     assert re.search(rf"block {block}\b", run.err), run.err

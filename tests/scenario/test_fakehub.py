@@ -156,6 +156,9 @@ def test_info(hub):
     assert info["private"] is False and info["gated"] is False and info["disabled"] is False and "tags" in info
     assert ask(hub.hub, "/api/models/org/x").json()["sha"] == info["sha"]
     assert ask(hub.hub, f"/api/models/org/x/revision/{info['sha']}").json()["sha"] == info["sha"]
+    for how in ("expand=sha", "expand%5B%5D=sha"):
+        short = ask(hub.hub, f"/api/models/org/x/revision/main?{how}").json()
+        assert short["sha"] == info["sha"] and "siblings" not in short
     blobs = {s["rfilename"]: s for s in ask(hub.hub, "/api/models/org/x?blobs=true").json()["siblings"]}
     assert blobs["model.bin"]["lfs"]["sha256"] == SHA and blobs["model.bin"]["size"] == SIZE
     assert blobs["config.json"]["blobId"] == git_oid(FILES["config.json"]) and "lfs" not in blobs["config.json"]

@@ -81,11 +81,11 @@ def test_a_server_without_ranges_that_also_breaks_is_survived(lab):
 
 
 FOREVER = {
-    "Content-Range of another place": ({"content_range_shift": 4096}, 3, "instead of"),
-    "Content-Range of another size": ({"content_range": "bytes 0-99/100"}, 3, ""),
+    "Content-Range of another place": ({"content_range_shift": 4096}, 3, "model.bin"),
+    "Content-Range of another size": ({"content_range": "bytes 0-99/100"}, 3, "model.bin"),
     "login page": ({"html": True}, 3, "web page"),
-    "said to be gzip": ({"gzip": "label"}, 3, ""),
-    "packed with gzip": ({"gzip": True}, 3, ""),
+    "said to be gzip": ({"gzip": "label"}, 3, "compressed"),
+    "packed with gzip": ({"gzip": True}, 3, "compressed"),
     "206 with other bytes": ({"body_shift": 8}, 4, "does not match"),
     "login page that says it is the file": ({"html": True, "html_length": "right", "html_type": "application/octet-stream"},
                                             4, "does not match"),

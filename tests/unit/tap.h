@@ -18,6 +18,9 @@ __attribute__((format(printf, 4, 5))) static inline bool tap_check(bool ok, cons
     va_start(ap, fmt);
     vsnprintf(name, sizeof name, fmt, ap);
     va_end(ap);
+    for (char *c = name; *c; c++)
+        if ((unsigned char)*c < ' ') /* a row's own line feed must not look like a line of ours */
+            *c = '?';
     printf("%s %u - %s\n", ok ? "ok" : "not ok", ++tap_count, name);
     if (!ok) {
         tap_failed++;

@@ -80,6 +80,17 @@ static void test_link(void)
     CHECK(!link_next_read(small, sizeof small, "<12345678>;rel=next", 19),
           "a target that does not fit is refused, not cut");
     CHECK_STR(small, "before", "and nothing is written");
+    static const char *const voids[] = { "Link: <>; rel=next", "Link: <https://h/\x01>; rel=next",
+                                         "Link: <https://h/1>; rel=last, <>; rel=\"next\"" };
+    struct http_headers h;
+    for (size_t i = 0; i < ARRAY_LEN(voids); i++) {
+        headers_init(&h, 200);
+        headers_line(&h, voids[i], strlen(voids[i]), 0);
+        CHECK(h.link_void && !h.link_next[0], "a next page that cannot be asked for is told from none (%zu)", i);
+    }
+    headers_init(&h, 200);
+    headers_line(&h, "Link: <https://h/1>; rel=last", 29, 0);
+    CHECK(!h.link_void, "no next page is no void one");
 }
 
 static void test_rate_limit(void)

@@ -1,0 +1,609 @@
+#include "disk.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define FDS 1024
+#define FIRST_FD 1000 /* never a real descriptor: a call that bypasses base/io fails loudly */
+#define LINKS_MAX 16
+
+struct disk *disk;
+static struct inode *fd_inode[FDS];
+
+/* ---- inodes ---- */
+
+struct inode *inode_new(mode_t mode)
+{
+    struct inode *i = calloc(1, sizeof *i);
+    i->mode = mode;
+    i->ino = disk->next_ino++;
+    i->mtime.tv_sec = i->ctime.tv_sec = (time_t)(sim->now_ns / NS_PER_S);
+    i->mtime.tv_nsec = i->ctime.tv_nsec = (long)(sim->now_ns % NS_PER_S);
+    i->all = disk->all;
+    disk->all = i;
+    return i;
+}
+
+struct inode *entries_find(const struct entries *e, const char *name)
+{
+    for (unsigned i = 0; i < e->n; i++)
+        if (strcmp(e->list[i].name, name) == 0)
+            return e->list[i].inode;
+    return NULL;
+}
+
+void entries_set(struct entries *e, const char *name, struct inode *inode)
+{
+    for (unsigned i = 0; i < e->n; i++) {
+        if (strcmp(e->list[i].name, name) != 0)
+            continue;
+        if (inode)
+            e->list[i].inode = inode;
+        else
+            e->list[i] = e->list[--e->n];
+        return;
+    }
+    if (!inode)
+        return;
+    if (e->n == e->cap) {
+        e->cap = e->cap ? 2 * e->cap : 8;
+        e->list = realloc(e->list, e->cap * sizeof *e->list);
+    }
+    snprintf(e->list[e->n].name, sizeof e->list[0].name, "%s", name);
+    e->list[e->n++].inode = inode;
+}
+
+static void touch(struct inode *i)
+{
+    sim->now_ns++; /* no two changes share a time stamp */
+    i->mtime.tv_sec = i->ctime.tv_sec = (time_t)(sim->now_ns / NS_PER_S);
+    i->mtime.tv_nsec = i->ctime.tv_nsec = (long)(sim->now_ns % NS_PER_S);
+}
+
+static void touch_ctime(struct inode *i)
+{
+    struct timespec mtime = i->mtime;
+    touch(i);
+    i->mtime = mtime;
+}
+
+void inode_resize(struct inode *i, uint64_t size)
+{
+    if (size > i->cap) {
+        i->cap = size * 2;
+        i->data = realloc(i->data, (size_t)i->cap);
+    }
+    if (size > i->size)
+        memset(i->data + i->size, 0, (size_t)(size - i->size));
+    disk->used += size - i->size;
+    i->size = size;
+}
+
+/* ---- paths ---- */
+
+static struct inode *walk(struct inode *base, const char *path, bool follow, struct inode **parent, char last[256],
+                          unsigned depth)
+{
+    struct inode *at = *path == '/' ? disk->root : base, *up = at;
+    char part[256] = ".";
+    while (at) {
+        while (*path == '/')
+            path++;
+        if (!*path)
+            break;
+        size_t n = strcspn(path, "/");
+        bool is_last = path[n + strspn(path + n, "/")] == 0;
+        snprintf(part, sizeof part, "%.*s", (int)MIN(n, sizeof part - 1), path);
+        path += n;
+        if (!S_ISDIR(at->mode)) {
+            errno = ENOTDIR;
+            return NULL;
+        }
+        up = at;
+        if (strcmp(part, ".") == 0)
+            continue;
+        at = strcmp(part, "..") == 0 ? entries_find(&up->now, "..") : entries_find(&up->now, part);
+        if (at && S_ISLNK(at->mode) && (!is_last || follow)) {
+            char target[512];
+            snprintf(target, sizeof target, "%.*s", (int)at->size, (const char *)at->data);
+            if (depth >= LINKS_MAX) {
+                errno = ELOOP;
+                return NULL;
+            }
+            at = walk(up, target, true, NULL, NULL, depth + 1);
+        }
+        if (!at && !is_last) {
+            errno = ENOENT;
+            return NULL;
+        }
+    }
+    if (parent)
+        *parent = up;
+    if (last)
+        memcpy(last, part, sizeof part);
+    if (!at)
+        errno = ENOENT;
+    return at;
+}
+
+struct inode *disk_walk(struct inode *base, const char *path, bool follow, struct inode **parent, char last[256])
+{
+    if (parent)
+        *parent = NULL;
+    return walk(base, path, follow, parent, last, 0);
+}
+
+static struct inode *of_fd(int fd)
+{
+    if (fd == AT_FDCWD)
+        return disk->root;
+    if (fd < FIRST_FD || fd >= FIRST_FD + FDS || !fd_inode[fd - FIRST_FD]) {
+        errno = EBADF;
+        return NULL;
+    }
+    return fd_inode[fd - FIRST_FD];
+}
+
+/* Reads of a dead process fail; its writes have no effect; now and then a disk fails by itself. */
+static bool refuse(bool changes)
+{
+    if (!sim->dead && changes && sim->ops_left != UINT64_MAX && sim->ops_left-- == 0)
+        sim->dead = true;
+    if (sim->dead || (changes && sim_chance(sim->faults.disk_error))) {
+        errno = EIO;
+        return true;
+    }
+    return false;
+}
+
+/* ---- the table ---- */
+
+static int d_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    struct inode *base = of_fd(dir), *parent = NULL;
+    char last[256];
+    if (!base || refuse(flags & O_CREAT))
+        return -1;
+    struct inode *i = disk_walk(base, path, !(flags & O_NOFOLLOW), &parent, last);
+    if (i && (flags & O_CREAT) && (flags & O_EXCL))
+        return errno = EEXIST, -1;
+    if (!i && (!(flags & O_CREAT) || !parent))
+        return errno = ENOENT, -1;
+    if (!i) {
+        i = inode_new(S_IFREG | (mode & 0777 & ~022u));
+        dir_change(parent, last, i, ++disk->group);
+    }
+    if (S_ISLNK(i->mode))
+        return errno = ELOOP, -1;
+    if ((flags & O_DIRECTORY) && !S_ISDIR(i->mode))
+        return errno = ENOTDIR, -1;
+    if ((flags & O_TRUNC) && S_ISREG(i->mode)) {
+        inode_resize(i, 0);
+        i->truncated = true;
+        touch(i);
+    }
+    for (int fd = 0; fd < FDS; fd++)
+        if (!fd_inode[fd]) {
+            fd_inode[fd] = i;
+            i->opens++;
+            return fd + FIRST_FD;
+        }
+    sim_fail("more than %d open files", FDS);
+    return errno = EMFILE, -1;
+}
+
+static int d_close(int fd)
+{
+    struct inode *i = of_fd(fd);
+    if (!i)
+        return -1;
+    if (i->lock == fd)
+        i->lock = 0;
+    i->opens--;
+    fd_inode[fd - FIRST_FD] = NULL;
+    return 0;
+}
+
+static ssize_t d_pread(int fd, void *buf, size_t n, off_t at)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(false))
+        return -1;
+    if ((uint64_t)at >= i->size)
+        return 0;
+    n = MIN(n, i->size - (uint64_t)at);
+    memcpy(buf, i->data + at, n);
+    return (ssize_t)n;
+}
+
+static ssize_t d_pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(true))
+        return -1;
+    uint64_t end = (uint64_t)at + n, grow = end > i->size ? end - i->size : 0;
+    if (disk->used + grow > disk->capacity)
+        return errno = ENOSPC, -1;
+    if (n > 1 && sim_random(50) == 0)
+        n = 1 + (size_t)sim_random(n - 1); /* a short write */
+    end = (uint64_t)at + n;
+    if (end > i->size)
+        inode_resize(i, end);
+    memcpy(i->data + at, buf, n);
+    if (i->unsynced_n == i->unsynced_cap) {
+        i->unsynced_cap = i->unsynced_cap ? 2 * i->unsynced_cap : 8;
+        i->unsynced = realloc(i->unsynced, i->unsynced_cap * sizeof *i->unsynced);
+    }
+    i->unsynced[i->unsynced_n++] = (struct extent){ (uint64_t)at, n };
+    touch(i);
+    return (ssize_t)n;
+}
+
+static int d_fsync(int fd)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(true))
+        return -1;
+    inode_sync(i, false);
+    return 0;
+}
+
+static int d_sync_range(int fd, off_t at, off_t n, unsigned flags)
+{
+    (void)at, (void)n, (void)flags; /* starts write-back, promises nothing */
+    return of_fd(fd) && !refuse(false) ? 0 : -1;
+}
+
+static int d_ftruncate(int fd, off_t size)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(true))
+        return -1;
+    inode_resize(i, (uint64_t)size);
+    inode_sync(i, false);
+    touch(i);
+    return 0;
+}
+
+static int d_fallocate(int fd, int mode, off_t at, off_t n)
+{
+    struct inode *i = of_fd(fd);
+    (void)mode;
+    if (!i || refuse(true))
+        return -1;
+    uint64_t end = (uint64_t)at + (uint64_t)n, grow = end > i->size ? end - i->size : 0;
+    if (disk->used + grow > disk->capacity)
+        return errno = ENOSPC, -1;
+    return 0;
+}
+
+static int d_renameat(int old_dir, const char *old, int new_dir, const char *new_)
+{
+    struct inode *a = of_fd(old_dir), *b = of_fd(new_dir), *from = NULL, *to = NULL;
+    char old_name[256], new_name[256];
+    if (!a || !b || refuse(true))
+        return -1;
+    struct inode *i = disk_walk(a, old, false, &from, old_name);
+    disk_walk(b, new_, false, &to, new_name);
+    if (!i || !to)
+        return errno = ENOENT, -1;
+    uint64_t group = ++disk->group;
+    if (S_ISREG(i->mode))
+        check_rename(new_, new_name, i->data, i->size);
+    dir_change(from, old_name, NULL, group);
+    dir_change(to, new_name, i, group);
+    touch_ctime(i);
+    return 0;
+}
+
+static int d_unlinkat(int dir, const char *path, int flags)
+{
+    struct inode *base = of_fd(dir), *parent = NULL;
+    char last[256];
+    (void)flags;
+    if (!base || refuse(true))
+        return -1;
+    struct inode *i = disk_walk(base, path, false, &parent, last);
+    if (!i)
+        return -1;
+    dir_change(parent, last, NULL, ++disk->group);
+    return 0;
+}
+
+static int d_mkdirat(int dir, const char *path, mode_t mode)
+{
+    struct inode *base = of_fd(dir), *parent = NULL;
+    char last[256];
+    if (!base || refuse(true))
+        return -1;
+    if (disk_walk(base, path, true, &parent, last))
+        return errno = EEXIST, -1;
+    if (!parent)
+        return errno = ENOENT, -1;
+    struct inode *i = inode_new(S_IFDIR | (mode & 0777 & ~022u));
+    entries_set(&i->now, "..", parent);
+    entries_set(&i->kept, "..", parent);
+    dir_change(parent, last, i, ++disk->group);
+    return 0;
+}
+
+static int d_symlinkat(const char *target, int dir, const char *path)
+{
+    struct inode *base = of_fd(dir), *parent = NULL;
+    char last[256];
+    if (!base || refuse(true))
+        return -1;
+    if (disk_walk(base, path, false, &parent, last))
+        return errno = EEXIST, -1;
+    if (!parent)
+        return errno = ENOENT, -1;
+    struct inode *i = inode_new(S_IFLNK | 0777);
+    inode_resize(i, strlen(target));
+    memcpy(i->data, target, strlen(target));
+    dir_change(parent, last, i, ++disk->group);
+    return 0;
+}
+
+static ssize_t d_readlinkat(int dir, const char *path, char *buf, size_t n)
+{
+    struct inode *base = of_fd(dir);
+    if (!base || refuse(false))
+        return -1;
+    struct inode *i = disk_walk(base, path, false, NULL, NULL);
+    if (!i || !S_ISLNK(i->mode))
+        return errno = i ? EINVAL : ENOENT, -1;
+    n = MIN(n, i->size);
+    memcpy(buf, i->data, n);
+    return (ssize_t)n;
+}
+
+static unsigned count_links(const struct inode *i)
+{
+    unsigned n = 0;
+    for (const struct inode *d = disk->all; d; d = d->all)
+        for (unsigned k = 0; k < d->now.n; k++)
+            n += d->now.list[k].inode == i;
+    return n;
+}
+
+static void stat_of(struct stat *st, const struct inode *i)
+{
+    memset(st, 0, sizeof *st);
+    st->st_ino = i->ino;
+    st->st_dev = 1;
+    st->st_mode = i->mode;
+    st->st_size = (off_t)i->size;
+    st->st_nlink = S_ISREG(i->mode) ? count_links(i) : 1;
+    st->st_mtim = i->mtime;
+    st->st_ctim = i->ctime;
+    st->st_blocks = (blkcnt_t)(i->size / 512 + 1);
+}
+
+static int d_fstat(int fd, struct stat *st)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(false))
+        return -1;
+    stat_of(st, i);
+    return 0;
+}
+
+static int d_fstatat(int dir, const char *path, struct stat *st, int flags)
+{
+    struct inode *base = of_fd(dir);
+    if (!base || refuse(false))
+        return -1;
+    struct inode *i = disk_walk(base, path, !(flags & AT_SYMLINK_NOFOLLOW), NULL, NULL);
+    if (!i)
+        return -1;
+    stat_of(st, i);
+    return 0;
+}
+
+static int d_fchmod(int fd, mode_t mode)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(true))
+        return -1;
+    i->mode = (i->mode & S_IFMT) | (mode & 07777);
+    touch_ctime(i);
+    return 0;
+}
+
+static int d_fchownat(int dir, const char *path, uid_t uid, gid_t gid, int flags)
+{
+    (void)dir, (void)path, (void)uid, (void)gid, (void)flags;
+    return 0;
+}
+
+static int d_flock(int fd, int op)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(false))
+        return -1;
+    if (op & LOCK_UN) {
+        i->lock = i->lock == fd ? 0 : i->lock;
+        return 0;
+    }
+    if (i->lock != 0 && i->lock != fd)
+        return errno = EWOULDBLOCK, -1;
+    i->lock = fd;
+    return 0;
+}
+
+static int d_fstatvfs(int fd, struct statvfs *st)
+{
+    if (!of_fd(fd) || refuse(false))
+        return -1;
+    memset(st, 0, sizeof *st);
+    st->f_frsize = st->f_bsize = 1;
+    st->f_blocks = disk->capacity;
+    /* The check before the first byte leaves a margin made for real disks; the faults here are about what comes after. */
+    st->f_bavail = st->f_bfree = disk->capacity - MIN(disk->used, disk->capacity) + (UINT64_C(64) << 20);
+    return 0;
+}
+
+static off_t d_lseek(int fd, off_t at, int whence)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(false))
+        return -1;
+    if (whence == SEEK_DATA)
+        return (uint64_t)at < i->size ? at : (errno = ENXIO, -1);
+    if (whence == SEEK_HOLE)
+        return (uint64_t)at < i->size ? (off_t)i->size : (errno = ENXIO, -1);
+    return errno = EINVAL, -1;
+}
+
+struct listing_dir {
+    unsigned at, n;
+    struct dirent entry;
+    char (*names)[256];
+};
+
+static DIR *d_fdopendir(int fd)
+{
+    struct inode *i = of_fd(fd);
+    if (!i || refuse(false))
+        return NULL;
+    struct listing_dir *d = calloc(1, sizeof *d);
+    d->names = calloc(i->now.n + 1, sizeof *d->names);
+    for (unsigned k = 0; k < i->now.n; k++)
+        if (strcmp(i->now.list[k].name, "..") != 0)
+            memcpy(d->names[d->n++], i->now.list[k].name, 256);
+    d_close(fd);
+    return (DIR *)d;
+}
+
+static struct dirent *d_readdir(DIR *dir)
+{
+    struct listing_dir *d = (struct listing_dir *)dir;
+    if (refuse(false) || d->at == d->n)
+        return NULL;
+    memcpy(d->entry.d_name, d->names[d->at++], 256);
+    return &d->entry;
+}
+
+static int d_closedir(DIR *dir)
+{
+    struct listing_dir *d = (struct listing_dir *)dir;
+    free(d->names);
+    free(d);
+    return 0;
+}
+
+static int d_utimensat(int dir, const char *path, const struct timespec times[2], int flags)
+{
+    (void)dir, (void)path, (void)times, (void)flags;
+    return refuse(true) ? -1 : 0;
+}
+
+const struct io_ops sim_disk = {
+    .openat = d_openat, .close = d_close, .pread = d_pread, .pwrite = d_pwrite, .fsync = d_fsync, .fdatasync = d_fsync,
+    .sync_range = d_sync_range, .ftruncate = d_ftruncate, .fallocate = d_fallocate, .renameat = d_renameat,
+    .unlinkat = d_unlinkat, .mkdirat = d_mkdirat, .symlinkat = d_symlinkat, .readlinkat = d_readlinkat,
+    .fstat = d_fstat, .fstatat = d_fstatat, .fchmod = d_fchmod, .fchownat = d_fchownat, .flock = d_flock,
+    .fstatvfs = d_fstatvfs, .lseek = d_lseek, .fdopendir = d_fdopendir, .readdir = d_readdir, .closedir = d_closedir,
+    .utimensat = d_utimensat,
+};
+
+/* ---- for the world around ---- */
+
+void disk_put(const char *path, const void *data, size_t n)
+{
+    struct inode *at = disk->root;
+    char part[256];
+    for (const char *p = path; *p;) {
+        p += strspn(p, "/");
+        size_t k = strcspn(p, "/");
+        snprintf(part, sizeof part, "%.*s", (int)k, p);
+        p += k;
+        struct inode *next = entries_find(&at->now, part);
+        if (!next) {
+            next = inode_new(*p ? S_IFDIR | 0755 : S_IFREG | 0644);
+            if (*p) {
+                entries_set(&next->now, "..", at);
+                entries_set(&next->kept, "..", at);
+            }
+            entries_set(&at->now, part, next);
+            entries_set(&at->kept, part, next);
+        }
+        at = next;
+    }
+    inode_resize(at, n);
+    if (n)
+        memcpy(at->data, data, n);
+    inode_sync(at, false);
+}
+
+void disk_new(uint64_t capacity_bytes)
+{
+    disk = calloc(1, sizeof *disk);
+    disk->capacity = capacity_bytes;
+    disk->next_ino = 2;
+    disk->journal = sim_random(2) == 0;
+    disk->root = inode_new(S_IFDIR | 0755);
+    entries_set(&disk->root->now, "..", disk->root);
+    entries_set(&disk->root->kept, "..", disk->root);
+    disk_put("/proc/self/ns/pid", "", 0);
+    disk_put("/cache/.here", "", 0);
+}
+
+void disk_free(void)
+{
+    while (disk->all) {
+        struct inode *i = disk->all;
+        disk->all = i->all;
+        free(i->data);
+        free(i->safe);
+        free(i->unsynced);
+        free(i->now.list);
+        free(i->kept.list);
+        free(i);
+    }
+    free(disk->ops);
+    free(disk);
+    disk = NULL;
+    memset(fd_inode, 0, sizeof fd_inode);
+}
+
+void disk_new_process(void)
+{
+    char path[64], text[128];
+    for (int fd = 0; fd < FDS; fd++)
+        if (fd_inode[fd])
+            d_close(fd + FIRST_FD);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)getpid());
+    int n = snprintf(text, sizeof text, "%d (sim) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %u 0", (int)getpid(),
+                     1000 + sim->incarnation);
+    disk_put(path, text, (size_t)n);
+    n = snprintf(text, sizeof text, "boot-%u\n", sim->faults.power ? sim->incarnation : 0);
+    disk_put("/proc/sys/kernel/random/boot_id", text, (size_t)n);
+}
+
+const uint8_t *disk_content(const char *path, uint64_t *size_bytes)
+{
+    struct inode *i = disk_walk(disk->root, path, true, NULL, NULL);
+    if (!i || !S_ISREG(i->mode))
+        return NULL;
+    *size_bytes = i->size;
+    return i->data ? i->data : (const uint8_t *)"";
+}
+
+void disk_each(const char *folder, void (*each)(const char *name, const uint8_t *data, uint64_t size_bytes, void *ctx),
+               void *ctx)
+{
+    struct inode *dir = disk_walk(disk->root, folder, true, NULL, NULL);
+    for (unsigned k = 0; dir && k < dir->now.n; k++)
+        if (S_ISREG(dir->now.list[k].inode->mode))
+            each(dir->now.list[k].name, dir->now.list[k].inode->data, dir->now.list[k].inode->size, ctx);
+}
+
+void disk_set_capacity(uint64_t bytes)
+{
+    disk->capacity = bytes;
+}

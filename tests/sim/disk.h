@@ -1,0 +1,68 @@
+/* disk.h: the inodes behind disk.c and disk_crash.c. */
+#ifndef HFP_TESTS_SIM_DISK_H
+#define HFP_TESTS_SIM_DISK_H
+
+#include "sim.h"
+
+#define SECTOR 512
+
+struct inode;
+
+struct entry {
+    char name[256];
+    struct inode *inode;
+};
+
+struct entries {
+    struct entry *list;
+    unsigned n, cap;
+};
+
+struct extent {
+    uint64_t at, n;
+};
+
+struct inode {
+    struct inode *all;
+    uint64_t ino;
+    mode_t mode;
+    unsigned opens;
+    struct timespec mtime, ctime;
+    /* files: what readers see, and what survives power loss; links: data is the target */
+    uint8_t *data, *safe;
+    uint64_t size, cap, safe_size;
+    struct extent *unsynced;
+    unsigned unsynced_n, unsynced_cap;
+    bool truncated;
+    /* folders */
+    struct entries now, kept;
+    int lock; /* descriptor that holds the flock; 0: none */
+};
+
+/* A change of a folder that no fsync has made durable yet. */
+struct dirop {
+    struct inode *dir, *inode; /* inode NULL: the name is removed */
+    char name[256];
+    uint64_t group;            /* a rename is two of them and happens whole or not at all */
+};
+
+struct disk {
+    struct inode *root, *all;
+    uint64_t next_ino, used, capacity, group;
+    bool journal; /* this disk orders metadata as a journal does; else folders are on their own */
+    struct dirop *ops;
+    unsigned ops_n, ops_cap;
+};
+
+extern struct disk *disk;
+
+struct inode *inode_new(mode_t mode);
+struct inode *entries_find(const struct entries *e, const char *name);
+void entries_set(struct entries *e, const char *name, struct inode *inode); /* NULL removes */
+void inode_resize(struct inode *i, uint64_t size);
+void dir_change(struct inode *dir, const char *name, struct inode *inode, uint64_t group);
+void inode_sync(struct inode *i, bool data_only);
+/* base: where a relative path begins. NULL and errno when it leads nowhere. */
+struct inode *disk_walk(struct inode *base, const char *path, bool follow, struct inode **parent, char last[256]);
+
+#endif

@@ -1,0 +1,563 @@
+/* test_transfer.c: ranges over a few connections, whatever the server does.
+ *
+ * Each row is a server; after every step of every run all invariants of transfer_world.h hold.
+ * Seen red on purpose: see the list at the end of this comment, one line for each promise.
+ *   a lost range asked for again from its block's start (wire); the hedge's loser not dropped; a location kept after
+ *   403; a refused fresh location not counted as a failure; the token sent to every host; running counts left up after
+ *   a cut; a knock for ever beside a finished file; a hedge without a pause between tries; parts of one byte without a
+ *   pause; a drain without an end; no buffer taken back from ranges nobody works on; a limit that never opens again;
+ *   a group's pause that stops the other one; avoid kept for the last block only; the turn of held connections; the
+ *   location kept over rounds; several whole answers at once from a server without ranges. */
+#include "transfer_world.h"
+
+#include "tap.h"
+
+#include <inttypes.h>
+
+static unsigned long long ms(const struct world *w)
+{
+    return (w->now_ns - 1000 * NS_PER_S) / NS_PER_MS;
+}
+
+static const struct group_stats *stats(const struct world *w)
+{
+    return group_stats(w->group[0].group);
+}
+
+/* ---- servers ---- */
+
+static void bad_at_cdn(struct world *w, const struct http_request *r, struct fh_answer *a, unsigned every,
+                       void (*fault)(struct fh_answer *))
+{
+    tw_good(w, r, a);
+    if (tw_at_cdn(r) && w->param++ % every == 0)
+        fault(a);
+}
+
+static void late(struct fh_answer *a) { a->open_ns = 8 * NS_PER_S; }
+static void never(struct fh_answer *a) { a->open_ns = FH_NEVER; }
+static void refused(struct fh_answer *a) { a->refused = HFP_E_CONNECT; }
+static void mute(struct fh_answer *a) { a->answer_ns = FH_NEVER; }
+static void reset(struct fh_answer *a) { a->cut_at = 300000, a->end = HFP_E_RESET; }
+static void reset_at_once(struct fh_answer *a) { a->cut_at = 0, a->end = HFP_E_RESET; }
+static void shorter(struct fh_answer *a) { a->cut_at = 700000; }
+static void stall(struct fh_answer *a) { a->stall_at = 1500000; }
+static void nap(struct fh_answer *a) { a->stall_at = 1500000, a->stall_ns = 16 * NS_PER_S; }
+static void creep(struct fh_answer *a) { a->bytes_per_s = 1000; }
+static void busy(struct fh_answer *a) { fh_answer_text(a, 429, ""), a->h.retry_after_s = 7; }
+static void broken(struct fh_answer *a) { fh_answer_text(a, 503, "sorry"); }
+static void moved(struct fh_answer *a) { fh_answer_text(a, 403, "expired"); }
+static void portal(struct fh_answer *a) { fh_answer_text(a, 200, "<html>log in</html>"), a->h.html = true; }
+static void shifted(struct fh_answer *a) { a->h.range.first++; }
+static void other_file(struct fh_answer *a) { a->h.range.total++; }
+static void zipped(struct fh_answer *a) { a->h.encoded = true; }
+static void half(struct fh_answer *a)
+{
+    if (a->length > MB)
+        fh_answer_range(a, a->first, a->first + a->length / 2 - 1, a->h.range.total);
+}
+
+#define SERVER(name, every) \
+    static void serve_##name(struct world *w, const struct http_request *r, struct fh_answer *a) { bad_at_cdn(w, r, a, every, name); }
+SERVER(late, 3)
+SERVER(never, 5)
+SERVER(refused, 3)
+SERVER(mute, 5)
+SERVER(reset, 1)
+SERVER(reset_at_once, 3)
+SERVER(shorter, 2)
+SERVER(stall, 4)
+SERVER(nap, 1)
+SERVER(creep, 6)
+SERVER(busy, 4)
+SERVER(broken, 3)
+SERVER(moved, 4)
+SERVER(portal, 4)
+SERVER(shifted, 4)
+SERVER(other_file, 4)
+SERVER(zipped, 4)
+SERVER(half, 1)
+
+static void serve_no_ranges(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (tw_at_cdn(r))
+        fh_answer_whole(a, tw_file_of(w, r->url)->size);
+}
+
+/* One location serves four requests. */
+static void serve_short_lived(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (!tw_at_cdn(r))
+        w->param = 0;
+    else if (w->param++ >= 4)
+        moved(a);
+}
+
+static void serve_relative(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    struct tw_file *f = tw_file_of(w, r->url);
+    a->seed = f->seed;
+    a->bytes_per_s = 20 * MB;
+    if (strstr(r->url, "/api/resolve-cache/"))
+        fh_answer_file(a, r, f->size);
+    else {
+        char to[64];
+        snprintf(to, sizeof to, "/api/resolve-cache/%s", f->path);
+        fh_answer_redirect(a, to);
+        a->h.status = 307;
+    }
+}
+
+static void serve_direct(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    fh_answer_file(a, r, tw_file_of(w, r->url)->size);
+}
+
+static void serve_503(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    (void)w, (void)r;
+    broken(a);
+}
+
+static void serve_404(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    (void)w, (void)r;
+    fh_answer_text(a, 404, "Entry not found");
+    snprintf(a->h.error_code, sizeof a->h.error_code, "EntryNotFound");
+}
+
+static void serve_gated(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    (void)w, (void)r;
+    fh_answer_text(a, 403, "");
+    snprintf(a->h.error_code, sizeof a->h.error_code, "GatedRepo");
+}
+
+static void serve_always_403(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (tw_at_cdn(r))
+        moved(a);
+}
+
+static void serve_circle(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    fh_answer_redirect(a, w->number % 2 ? HUB "/a/f0.bin" : HUB "/b/f0.bin");
+}
+
+static void serve_strange(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    static const int statuses[] = { 204, 206, 300, 301, 304, 308, 399, 400, 405, 416, 418, 511, 599, 600, 999, 100, 0 };
+    (void)r;
+    fh_answer_text(a, statuses[w->number % ARRAY_LEN(statuses)], "");
+}
+
+/* The error's body trickles for ever. */
+static void serve_trickle(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (!tw_at_cdn(r) || w->number > 3)
+        return;
+    fh_answer_text(a, 503, "this is said very, very, very slowly, one piece in four seconds, without ever coming to an end");
+    a->length = UINT64_MAX;
+    a->text = NULL;
+    a->bytes_per_s = FH_PIECE / 4;
+}
+
+enum outcome { WHOLE, NO_FILE, GAVE_UP };
+
+static const struct {
+    const char *name;
+    void (*serve)(struct world *, const struct http_request *, struct fh_answer *);
+    uint64_t size;
+    enum outcome outcome;
+    enum hfp_code code;
+    double seconds;    /* at most */
+    uint64_t requests; /* at most */
+    uint64_t extra;    /* bytes beyond the file's own */
+} rows[] = {
+    { "a good server", tw_good, 30 * MB + 5, WHOLE, 0, 2, 20, 100 },
+    { "a file of one byte", tw_good, 1, WHOLE, 0, 1, 2, 9 },
+    { "a file of exactly a block", tw_good, MB, WHOLE, 0, 1, 2, 9 },
+    { "the Hub serves it itself", serve_direct, 10 * MB, WHOLE, 0, 2, 8, 0 },
+    { "a relative redirect", serve_relative, 10 * MB, WHOLE, 0, 2, 8, 50 },
+    { "connections that open late", serve_late, 20 * MB, WHOLE, 0, 30, 30, 100 },
+    { "connections that never open", serve_never, 20 * MB, WHOLE, 0, 40, 30, 100 },
+    { "connections refused", serve_refused, 20 * MB, WHOLE, 0, 10, 40, 200 },
+    { "answers that never come", serve_mute, 20 * MB, WHOLE, 0, 60, 30, 100 },
+    { "a reset every 300 KB costs no byte twice", serve_reset, 10 * MB, WHOLE, 0, 30, 60, 100 },
+    { "a reset before the first byte", serve_reset_at_once, 20 * MB, WHOLE, 0, 20, 40, 100 },
+    { "answers cut short", serve_shorter, 20 * MB, WHOLE, 0, 20, 60, 100 },
+    { "connections that fall silent", serve_stall, 20 * MB, WHOLE, 0, 80, 30, 100 },
+    { "a pause of 16 s kills nobody", serve_nap, 4 * MB, WHOLE, 0, 40, 6, 5 * MB },
+    { "one that creeps among fast ones", serve_creep, 60 * MB, WHOLE, 0, 60, 60, 1 * MB },
+    { "429 with Retry-After", serve_busy, 20 * MB, WHOLE, 0, 90, 40, 200 },
+    { "503 now and then", serve_broken, 20 * MB, WHOLE, 0, 30, 40, 200 },
+    { "403 of a location that has served", serve_short_lived, 60 * MB, WHOLE, 0, 10, 60, 500 },
+    { "403 now and then", serve_moved, 20 * MB, WHOLE, 0, 30, 40, 400 },
+    { "a captive portal now and then", serve_portal, 20 * MB, WHOLE, 0, 30, 40, 500 },
+    { "a range that is not the one asked for", serve_shifted, 20 * MB, WHOLE, 0, 30, 60, 2 * MB },
+    { "another file's total", serve_other_file, 20 * MB, WHOLE, 0, 30, 60, 2 * MB },
+    { "compressed bytes", serve_zipped, 20 * MB, WHOLE, 0, 30, 60, 2 * MB },
+    { "parts shorter than asked for", serve_half, 20 * MB, WHOLE, 0, 10, 60, 100 },
+    { "the whole file for every range", serve_no_ranges, 20 * MB, WHOLE, 0, 40, 20, 45 * MB },
+    { "a refusal that trickles for ever", serve_trickle, 8 * MB, WHOLE, 0, 40, 10, 4 * MB },
+    { "503 for ever", serve_503, 8 * MB, GAVE_UP, HFP_E_NET, 200, 24, 120 },
+    { "no such file", serve_404, 8 * MB, NO_FILE, HFP_E_NO_FILE, 1, 1, 100 },
+    { "gated", serve_gated, 8 * MB, GAVE_UP, HFP_E_GATED, 1, 1, 0 },
+    { "every new location refused", serve_always_403, 40 * MB, GAVE_UP, HFP_E_NET, 300, 400, 4000 },
+    { "redirects in circles", serve_circle, 8 * MB, GAVE_UP, HFP_E_NET, 300, 200, 2000 },
+    { "statuses that make no sense", serve_strange, 8 * MB, GAVE_UP, 0, 300, 40, 200 },
+};
+
+static void test_rows(void)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct world w;
+        tw_begin(&w, rows[i].serve, (struct tw_options){ .max_rounds = 3, .seed = i });
+        struct tw_file *f = tw_add_all(&w, 0, rows[i].size);
+        bool ended = tw_run(&w, 3600);
+        enum outcome outcome = f->failed ? NO_FILE : w.group[0].gave_up ? GAVE_UP : WHOLE;
+        enum hfp_code code = f->failed ? f->error.code : w.group[0].error.code;
+        uint64_t size = outcome == WHOLE ? rows[i].size : 0;
+        bool ok = ended && outcome == rows[i].outcome && (rows[i].code == 0 || code == rows[i].code) &&
+                  f->failed <= 1 && w.group[0].gave_up <= 1;
+        if (!CHECK(ok, "%s: comes to the right end", rows[i].name))
+            printf("# %s %s %s %s\n", w.fault, w.stuck ? "stuck" : "", hfp_code_name(code), w.group[0].error.message);
+        if (!CHECK(ms(&w) <= rows[i].seconds * 1000 && stats(&w)->requests <= rows[i].requests &&
+                       stats(&w)->wire_bytes <= size + rows[i].extra && (outcome != WHOLE || stats(&w)->received_bytes == size),
+                   "%s: in time, with few requests and bytes", rows[i].name))
+            printf("# %llu ms, %" PRIu64 " requests, wire %" PRIu64 ", received %" PRIu64 "\n", ms(&w), stats(&w)->requests,
+                   stats(&w)->wire_bytes, stats(&w)->received_bytes);
+        if (!CHECK(tw_end(&w), "%s: nothing is left over", rows[i].name))
+            printf("# %s\n", w.fault);
+    }
+}
+
+/* ---- one at a time ---- */
+
+static void serve_first_silent(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (!tw_at_cdn(r))
+        return;
+    bool first = w->param++ == 0;
+    if (first) {
+        a->stall_at = 500000;
+        a->stall_ns = w->random % 2 ? 6 * NS_PER_S : FH_NEVER; /* it wakes up while the other one is opening */
+    } else if (w->random % 2) {
+        a->open_ns = 9 * NS_PER_S;
+    }
+    a->address = first ? "192.0.2.1" : "192.0.2.2";
+}
+
+static void test_hedge(void)
+{
+    for (unsigned seed = 2; seed < 4; seed++) { /* odd: the first one wins */
+        struct world w;
+        tw_begin(&w, serve_first_silent, (struct tw_options){ .max_rounds = 3, .seed = seed });
+        struct tw_file *f = tw_add_all(&w, 0, 4 * MB);
+        bool hedged = false;
+        while (!tw_done(&w) && !w.fault[0] && ms(&w) < 60000) {
+            tw_run(&w, 0.1);
+            hedged |= f->fetch->segments && f->fetch->segments->run[1];
+        }
+        CHECK(hedged && tw_done(&w) && ms(&w) < 7000, "a silent head is asked for elsewhere after 5 s: %llu ms, seed %u",
+              ms(&w), seed);
+        CHECK(stats(&w)->wire_bytes <= 4 * MB + 100, "and first bytes win, the loser costs none");
+        CHECK(tw_end(&w), "hedge: nothing is left over %s", w.fault);
+    }
+}
+
+/* The first connection is silent, every other one is refused at once. */
+static void serve_hedge_refused(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (tw_at_cdn(r) && w->param++ > 0)
+        refused(a);
+    else
+        a->stall_at = 500000;
+}
+
+static void test_hedge_refused(void)
+{
+    struct world w;
+    tw_begin(&w, serve_hedge_refused, (struct tw_options){ .max_rounds = 1 });
+    tw_add_all(&w, 0, 4 * MB);
+    tw_run(&w, 60);
+    CHECK(stats(&w)->requests < 25, "a second connection that is refused is not tried in a loop: %" PRIu64 " in a minute",
+          stats(&w)->requests);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+static void serve_tiny_parts(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (tw_at_cdn(r))
+        fh_answer_range(a, r->first, r->first, tw_file_of(w, r->url)->size);
+}
+
+static void test_tiny_parts(void)
+{
+    struct world w;
+    tw_begin(&w, serve_tiny_parts, (struct tw_options){ .max_connections = 1 });
+    tw_add_all(&w, 0, 4 * MB);
+    tw_run(&w, 10);
+    CHECK(stats(&w)->requests <= 60, "parts of one byte are asked for five times a second: %" PRIu64 " in 10 s",
+          stats(&w)->requests);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+static void serve_one_slow(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (tw_at_cdn(r))
+        a->bytes_per_s = w->param++ == 0 ? MB / 2 : 20 * MB;
+}
+
+static void test_steal(void)
+{
+    struct world w;
+    tw_begin(&w, serve_one_slow, (struct tw_options){ 0 });
+    tw_add_all(&w, 0, 40 * MB);
+    CHECK(tw_run(&w, 60) && ms(&w) < 6000, "idle connections take over from a slow one: %llu ms", ms(&w));
+    CHECK(stats(&w)->wire_bytes <= 40 * MB + FH_PIECE * 8, "at the price of what was on its way");
+    CHECK(tw_end(&w), "steal: nothing is left over %s", w.fault);
+}
+
+static void test_pause(void)
+{
+    struct world w;
+    tw_begin(&w, tw_good, (struct tw_options){ .seed = 1 });
+    tw_add_all(&w, 0, 40 * MB);
+    tw_run(&w, 0.2);
+    group_pause(w.group[0].group, true);
+    tw_run(&w, 1);
+    uint64_t at = stats(&w)->wire_bytes;
+    tw_run(&w, 20);
+    CHECK(at > 0 && stats(&w)->wire_bytes == at, "nothing comes while it is paused");
+    group_pause(w.group[0].group, false);
+    CHECK(tw_run(&w, 5), "it goes on after a short pause %s", w.fault);
+    CHECK_U64(stats(&w)->wire_bytes, 40 * MB + 9, "and every byte came exactly once");
+    CHECK(tw_end(&w), "pause: nothing is left over %s", w.fault);
+
+    tw_begin(&w, tw_good, (struct tw_options){ .seed = 2 });
+    tw_add_all(&w, 0, 40 * MB);
+    tw_run(&w, 0.2);
+    group_pause(w.group[0].group, true);
+    tw_run(&w, 120);
+    CHECK(w.t->running == 0, "a long pause lets its connections go");
+    group_pause(w.group[0].group, false);
+    CHECK(tw_run(&w, 5), "it goes on after a long pause %s", w.fault);
+    CHECK_U64(stats(&w)->wire_bytes, 40 * MB + 9, "and every byte came exactly once");
+    CHECK(tw_end(&w), "long pause: nothing is left over %s", w.fault);
+}
+
+static void test_buffers(void)
+{
+    static const struct { unsigned buffers; double write_s; } r[] = { { 3, 0 }, { 4, 0.05 }, { 24, 0.3 } };
+    for (unsigned i = 0; i < ARRAY_LEN(r); i++) {
+        struct world w;
+        tw_begin(&w, tw_good, (struct tw_options){ .buffers = r[i].buffers, .seed = i });
+        w.write_ns = (uint64_t)(r[i].write_s * (double)NS_PER_S);
+        tw_add_all(&w, 0, 40 * MB);
+        tw_add_all(&w, 0, 10 * MB);
+        CHECK(tw_run(&w, 60), "%u buffers and a disk of %.2f s a block: it ends in %llu ms %s", r[i].buffers, r[i].write_s,
+              ms(&w), w.fault);
+        CHECK(tw_end(&w), "buffers: nothing is left over %s", w.fault);
+    }
+}
+
+/* Ranges that were lost keep their half-filled buffers; with all of them there, somebody must give one back. */
+static void test_reclaim(void)
+{
+    struct world w;
+    tw_begin(&w, tw_good, (struct tw_options){ .buffers = 6 });
+    tw_group_new(&w, 1, 0);
+    tw_add_all(&w, 0, 40 * MB);
+    tw_run(&w, 0.115);
+    group_pause(w.group[0].group, true);
+    w.number = 0;
+    tw_run(&w, 60);
+    unsigned kept = pool_taken(w.pool);
+    struct tw_file *b = tw_add_all(&w, 1, 20 * MB);
+    tw_run(&w, 60);
+    CHECK(kept >= 4 && tw_file_done(b), "a paused job does not keep the buffers another one needs (%u of 6) %s", kept, w.fault);
+    group_pause(w.group[0].group, false);
+    CHECK(tw_run(&w, 60), "and goes on when it may %s", w.fault);
+    CHECK(stats(&w)->received_bytes == 40 * MB, "what was emptied is not counted twice");
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+static void test_limit(void)
+{
+    struct world w;
+    tw_begin(&w, tw_good, (struct tw_options){ .seed = 1 });
+    transfer_limit(w.t, 2 * MB);
+    tw_add_all(&w, 0, 20 * MB);
+    CHECK(tw_run(&w, 60) && ms(&w) > 9300 && ms(&w) < 10600, "a limit of 2 MB/s holds: 20 MB in %llu ms %s", ms(&w), w.fault);
+    CHECK(stats(&w)->wire_bytes <= 20 * MB + 100 && stats(&w)->lost == 0, "and costs no connection");
+    CHECK(tw_end(&w), "limit: nothing is left over %s", w.fault);
+
+    tw_begin(&w, tw_good, (struct tw_options){ .seed = 1 });
+    group_limit(w.group[0].group, MB);
+    struct tw_file *f = tw_add_all(&w, 0, 32 * MB);
+    tw_run(&w, 10);
+    unsigned moved_on = 0, running = 0;
+    for (const struct segment *s = f->fetch->segments; s; s = s->next) {
+        running += s->state == SEG_RUN;
+        moved_on += s->state == SEG_RUN && s->run[0]->bytes > 0;
+    }
+    CHECK(running > 1 && moved_on == running, "connections take turns under a limit: %u of %u moved", moved_on, running);
+    group_limit(w.group[0].group, 0);
+    CHECK(tw_run(&w, 5), "a limit that is lifted is lifted at once %s", w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+static void test_groups(void)
+{
+    struct world w;
+    tw_begin(&w, tw_good, (struct tw_options){ .seed = 3 });
+    tw_group_new(&w, 1, 0);
+    struct tw_file *a = tw_add_all(&w, 0, 30 * MB), *b = tw_add_all(&w, 1, 30 * MB);
+    tw_run(&w, 0.3);
+    uint64_t ra = group_stats(w.group[0].group)->received_bytes, rb = group_stats(w.group[1].group)->received_bytes;
+    CHECK(ra > 0 && rb > 0, "two jobs share the line: %" PRIu64 " and %" PRIu64, ra, rb);
+    group_pause(w.group[0].group, true);
+    tw_run(&w, 20);
+    CHECK(tw_file_done(b) && !tw_file_done(a), "a pause of one does not stop the other");
+    group_pause(w.group[0].group, false);
+    CHECK(tw_run(&w, 20), "both end %s", w.fault);
+    CHECK(tw_end(&w), "groups: nothing is left over %s", w.fault);
+}
+
+static void test_renew_and_free(void)
+{
+    struct world w;
+    tw_begin(&w, tw_good, (struct tw_options){ .seed = 4 });
+    tw_add_all(&w, 0, 30 * MB);
+    struct tw_file *b = tw_add_all(&w, 0, 30 * MB);
+    tw_run(&w, 0.2);
+    uint64_t before = w.http.starts;
+    transfer_renew(w.t);
+    CHECK(w.http.drops == 1 && w.t->running == 0, "after a sleep all connections are renewed");
+    tw_run(&w, 0.1);
+    CHECK(w.http.starts > before, "and asked again");
+    fetch_free(ptr_steal(&b->fetch));
+    tw_check(&w);
+    CHECK(tw_run(&w, 20) && stats(&w)->received_bytes >= 30 * MB, "a file that is dropped in the middle harms nobody %s", w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+static void serve_one_dead(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (strstr(r->url, "f0.bin"))
+        broken(a);
+}
+
+static void test_rounds(void)
+{
+    struct world w;
+    tw_begin(&w, serve_one_dead, (struct tw_options){ .max_rounds = 3 });
+    tw_add_all(&w, 0, 8 * MB);
+    struct tw_file *b = tw_add_all(&w, 0, 60 * MB);
+    tw_run(&w, 1000);
+    CHECK(tw_file_done(b) && w.group[0].gave_up == 1 && w.group[0].error.code == HFP_E_NET,
+          "one file that never comes beside one that did: the policy ends after %llu ms", ms(&w));
+    CHECK(strstr(w.group[0].error.message, "503") != NULL, "and says why: %s", w.group[0].error.message);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+
+    tw_begin(&w, serve_503, (struct tw_options){ .max_rounds = 0 });
+    tw_add_all(&w, 0, 8 * MB);
+    tw_run(&w, 86400);
+    CHECK(!w.stuck && !w.group[0].gave_up && w.group[0].patience.round > 100, "0 rounds never gives up: %u rounds in a day",
+          w.group[0].patience.round);
+    w.serve = tw_good;
+    CHECK(tw_run(&w, 500) && w.group[0].patience.round == 0, "and comes back when the server does %s", w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+/* The place the first location names is dead; a second one would serve. */
+static void serve_dead_place(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (!tw_at_cdn(r) && w->param++ == 0)
+        snprintf(a->h.location, sizeof a->h.location, "http://gone.test/%s", tw_file_of(w, r->url)->path);
+    if (strstr(r->url, "gone.test"))
+        refused(a);
+}
+
+static void test_new_location(void)
+{
+    struct world w;
+    tw_begin(&w, serve_dead_place, (struct tw_options){ .max_rounds = 3 });
+    tw_add_all(&w, 0, 8 * MB);
+    CHECK(tw_run(&w, 60), "a new round asks the Hub anew where the file is: %llu ms %s", ms(&w), w.group[0].error.message);
+    bool leaked = false, token = false;
+    for (unsigned i = 0; i < ARRAY_LEN(w.http.log); i++) {
+        leaked |= strncmp(w.http.log[i], HUB, strlen(HUB)) != 0 && strstr(w.http.log[i], "hf_secret");
+        token |= strstr(w.http.log[i], HUB "/ns/name") && strstr(w.http.log[i], "hf_secret");
+    }
+    CHECK(token && !leaked, "the token goes to the endpoint's origin and nowhere else (P6)");
+    struct hosts *h = w.hosts;
+    CHECK(hosts_pick(h, "gone.test:80", NULL, 0, w.now_ns) == NULL, "a redirect's server does not inherit the Hub's address");
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+/* Second opinions: each block from somebody else than before. */
+static void test_avoid(void)
+{
+    struct world w;
+    tw_begin(&w, serve_direct, (struct tw_options){ .max_connections = 1 });
+    hosts_add_address(w.hosts, "hub.test:80", "192.0.2.1");
+    hosts_add_address(w.hosts, "hub.test:80", "192.0.2.2");
+    struct tw_file *f = tw_add(&w, 0, 4 * MB);
+    uint16_t one = peer_number(w.t, HUB, "192.0.2.1"), two = peer_number(w.t, HUB, "192.0.2.2");
+    for (uint64_t b = 0; b < 4; b++) {
+        fetch_avoid(f->fetch, b % 2 ? one : two);
+        tw_want(f, b);
+    }
+    CHECK(tw_run(&w, 60) && f->peer[0] == one && f->peer[1] == two && f->peer[2] == one && f->peer[3] == two,
+          "each block avoids its own server: %u %u %u %u %s", f->peer[0], f->peer[1], f->peer[2], f->peer[3], w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+static void test_wants_later(void)
+{
+    struct world w;
+    tw_begin(&w, tw_good, (struct tw_options){ 0 });
+    struct tw_file *f = tw_add(&w, 0, 12 * MB + 17);
+    tw_want(f, 12);
+    tw_want(f, 3);
+    CHECK(tw_run(&w, 10) && f->delivered[12] == 1 && f->delivered[3] == 1 && !f->delivered[0], "only what is wanted comes");
+    tw_want(f, 0);
+    f->delivered[3] = 0; /* it was found bad on disk */
+    tw_want(f, 3);
+    CHECK(tw_run(&w, 10) && f->delivered[3] == 1 && f->delivered[0] == 1, "a block can be wanted again %s", w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+int main(void)
+{
+    test_rows();
+    test_hedge();
+    test_hedge_refused();
+    test_tiny_parts();
+    test_steal();
+    test_pause();
+    test_buffers();
+    test_reclaim();
+    test_limit();
+    test_groups();
+    test_renew_and_free();
+    test_rounds();
+    test_new_location();
+    test_avoid();
+    test_wants_later();
+    return tap_end();
+}
