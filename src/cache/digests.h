@@ -56,6 +56,8 @@ void digests_close(struct digests *d); /* NULL is fine */
 const struct digests_info *digests_info(const struct digests *d);
 /* Rewrites the header: owner, suffix, adopted_blocks, heartbeat. */
 int digests_set_info(struct digests *d, const struct digests_info *info, struct hfp_err *err);
+/* The owner lives. Safe beside digests_get and digests_set of other threads, as long as nobody sets the info. */
+int digests_beat(struct digests *d, int64_t unix_s, struct hfp_err *err);
 const struct digests_proof *digests_proof(const struct digests *d);
 int digests_set_proof(struct digests *d, const struct digests_proof *proof, struct hfp_err *err);
 /* Entries that are not absent, and with bits != NULL one bit each, least significant first. */

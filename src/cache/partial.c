@@ -405,9 +405,7 @@ int partial_sync(struct partial *pt, int64_t unix_s, struct hfp_err *err)
     int rc = io_fdatasync(pt->fd, err, pt->name);
     if (rc || !pt->digests)
         return rc;
-    struct digests_info info = *digests_info(pt->digests);
-    info.owner.heartbeat_unix_s = unix_s;
-    rc = digests_set_info(pt->digests, &info, err);
+    rc = digests_beat(pt->digests, unix_s, err);
     return rc ? rc : digests_sync(pt->digests, err);
 }
 

@@ -56,6 +56,7 @@ struct blob *blob_new(struct job *job, uint32_t index)
     b->small = b->file->size_bytes <= BLOCK_BYTES;
     b->blocks = blocks_of(b->file->size_bytes);
     b->counted_bytes = pb->here_bytes;
+    b->counted_proved = pb->action == PLAN_HERE;
     b->lock_fd = -1;
     b->sync_ns = core_now(job->core);
     place_of(&b->place, job->store, &b->file->id, b->file->size_bytes, job->commit, b->file->path);
@@ -212,7 +213,7 @@ static void proved(struct blob *b, const struct errand_task *e)
         pipeline_count(b, b->file->size_bytes - b->counted_bytes);
         return;
     }
-    b->damaged = true;
+    running_damaged(b);
     char text[200], size[UNITS_TEXT], where[UNITS_TEXT];
     bool absent = e->prove.verdict == PROVE_ABSENT;
     uint64_t at = e->prove.first_bad * BLOCK_BYTES;
@@ -308,7 +309,8 @@ static void enter(struct blob *b)
             pipeline_front(b);
         break;
     case BLOB_REPAIR:
-        job_move(b->job, HFP_REPAIRING);
+        if (!b->job->paused && !b->job->ending)
+            job_move(b->job, HFP_REPAIRING);
         repairing_begin(b);
         break;
     case BLOB_PUBLISH:
@@ -374,6 +376,8 @@ void blob_turn(struct blob *b, uint64_t now_ns)
     if (b->failed) {
         fetch_free(ptr_steal(&b->fetch));
         fetch_free(ptr_steal(&b->again));
+        if (b->busy == 0 && b->state == BLOB_CLOSE)
+            errand(b, ERRAND_CLOSE, LANE_FILES); /* there was no memory for it before */
         if (b->busy == 0 && closable(b)) {
             pipeline_drop_handed(b);
             blob_move(b, BLOBEV_FAIL);

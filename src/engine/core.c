@@ -216,7 +216,11 @@ uint64_t core_turn(struct core *c)
         next = MIN(next, job_turn(job, now_ns));
     sweep_jobs(c);
     ask_names(c);
-    return MIN(next, transfer_turn(c->transfer));
+    next = MIN(next, transfer_turn(c->transfer));
+    for (const struct job *job = c->jobs; job; job = job->next)
+        if (job->wake) /* what the transfer just told it: a refusal, the end of its patience */
+            next = now_ns;
+    return next;
 }
 
 bool core_idle(const struct core *c)

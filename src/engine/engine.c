@@ -137,19 +137,22 @@ static void obey(struct hfp *h)
     }
 }
 
-/* Did more time pass than the turn asked for, or did the machine sleep? */
-static bool slept(const struct clock_now *before, const struct clock_now *after, uint64_t wanted_ns)
+/* Did more time pass than the turn asked for, or did the machine sleep since the last look, in whatever call? */
+static bool slept(const struct clock_now *last, const struct clock_now *before, const struct clock_now *after,
+                  uint64_t wanted_ns)
 {
     uint64_t took_ns = after->mono_ns - before->mono_ns;
-    uint64_t boot_ns = after->boot_ns - before->boot_ns;
-    return took_ns > wanted_ns + SLEPT_NS || boot_ns > took_ns + SUSPENDED_NS;
+    uint64_t boot_ns = after->boot_ns - last->boot_ns;
+    return took_ns > wanted_ns + SLEPT_NS || boot_ns > after->mono_ns - last->mono_ns + SUSPENDED_NS;
 }
 
 static void *loop(void *arg)
 {
     struct hfp *h = arg;
     struct hfp_err err;
+    struct clock_now after = clock_read();
     for (;;) {
+        struct clock_now last = after;
         pthread_mutex_lock(&h->mutex);
         obey(h);
         uint64_t next = core_turn(h->core);
@@ -162,9 +165,9 @@ static void *loop(void *arg)
         uint64_t wait_ns = next <= before.mono_ns ? 0 : MIN(next - before.mono_ns, WAIT_MAX_NS);
         if (http_curl_turn(h->curl, wait_ns, &err) != HFP_OK)
             log_at(&h->log, HFP_LOG_ERROR, "%s", err.message);
-        struct clock_now after = clock_read();
+        after = clock_read();
         h->work->poll(h->work);
-        if (!idle && slept(&before, &after, wait_ns)) {
+        if (!idle && slept(&last, &before, &after, wait_ns)) {
             pthread_mutex_lock(&h->mutex);
             core_renew(h->core);
             pthread_mutex_unlock(&h->mutex);

@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define SPARE_STRINGS 4096 /* a repository, a revision and a snapshot folder; longer ones are left out */
+
 struct entry {
     struct entry *next;
     struct hfp_event event;
@@ -19,6 +21,7 @@ struct events {
     pthread_mutex_t mutex; /* guards the list and the count */
     struct entry *head, **tail;
     unsigned waiting;
+    struct entry *spare; /* for the DONE that there is no memory for: who waits for it would wait for ever */
     int fd;
     /* caller's side */
     struct entry *taken;
@@ -30,10 +33,13 @@ int events_new(struct events **out, struct hfp_err *err)
     struct events *e = calloc(1, sizeof *e);
     if (!e)
         return err_nomem(err);
-    e->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    e->spare = malloc(sizeof *e->spare + SPARE_STRINGS);
+    e->fd = e->spare ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
     if (e->fd < 0) {
+        int rc = e->spare ? err_sys(err, HFP_E_INTERNAL, errno, "eventfd") : err_nomem(err);
+        free(e->spare);
         free(e);
-        return err_sys(err, HFP_E_INTERNAL, errno, "eventfd");
+        return rc;
     }
     pthread_mutex_init(&e->mutex, NULL);
     e->tail = &e->head;
@@ -51,6 +57,7 @@ void events_free(struct events *e)
         free(n);
     }
     free(e->taken);
+    free(e->spare);
     close(e->fd);
     pthread_mutex_destroy(&e->mutex);
     free(e);
@@ -76,12 +83,14 @@ static const char *keep(char **at, const char *s)
     return kept;
 }
 
-static struct entry *entry_copy(const struct hfp_event *ev)
+static size_t strings_length(const struct hfp_event *ev)
 {
-    struct entry *n = malloc(sizeof *n + length(ev->repo) + length(ev->revision) + length(ev->path) + length(ev->hash) +
-                             length(ev->text) + length(ev->snapshot));
-    if (!n)
-        return NULL;
+    return length(ev->repo) + length(ev->revision) + length(ev->path) + length(ev->hash) + length(ev->text) +
+           length(ev->snapshot);
+}
+
+static void entry_fill(struct entry *n, const struct hfp_event *ev)
+{
     n->next = NULL;
     n->event = *ev;
     char *at = n->strings;
@@ -91,6 +100,26 @@ static struct entry *entry_copy(const struct hfp_event *ev)
     n->event.hash = keep(&at, ev->hash);
     n->event.text = keep(&at, ev->text);
     n->event.snapshot = keep(&at, ev->snapshot);
+}
+
+static struct entry *entry_copy(const struct hfp_event *ev)
+{
+    struct entry *n = malloc(sizeof *n + strings_length(ev));
+    if (n)
+        entry_fill(n, ev);
+    return n;
+}
+
+/* The mutex is held. */
+static struct entry *entry_spare(struct events *e, const struct hfp_event *ev)
+{
+    struct entry *n = ev->type == HFP_EV_DONE ? ptr_steal(&e->spare) : NULL;
+    if (!n)
+        return NULL;
+    struct hfp_event shorter = *ev;
+    if (strings_length(ev) > SPARE_STRINGS) /* the state and the error are in the status; a snapshot path is not needed */
+        shorter.repo = shorter.revision = shorter.path = shorter.hash = shorter.text = shorter.snapshot = NULL;
+    entry_fill(n, &shorter);
     return n;
 }
 
@@ -119,6 +148,10 @@ void events_push(struct events *e, const struct hfp_event *event)
 {
     struct entry *n = entry_copy(event);
     pthread_mutex_lock(&e->mutex);
+    if (!n)
+        n = entry_spare(e, event);
+    else if (!e->spare)
+        e->spare = malloc(sizeof *e->spare + SPARE_STRINGS);
     if (event->type == HFP_EV_PROGRESS)
         drop_old_progress(e, event->status.job);
     if (!n || (e->waiting >= EVENTS_MAX && may_drop(event->type))) {

@@ -14,7 +14,7 @@ struct events;
 int events_new(struct events **out, struct hfp_err *err);
 void events_free(struct events *e);
 int events_fd(const struct events *e);
-/* Copies the event and its strings; seq is set when it is taken. Out of memory drops it. */
+/* Copies the event and its strings; seq is set when it is taken. Out of memory drops it, but not DONE. */
 void events_push(struct events *e, const struct hfp_event *event);
 bool events_room(struct events *e); /* half the queue is free: a long list may go on */
 const struct hfp_event *events_next(struct events *e);

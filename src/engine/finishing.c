@@ -36,8 +36,10 @@ static int still_there(const struct job *job, struct hfp_err *err)
     }
     if (lost == 0)
         return HFP_OK;
-    return err_set(err, HFP_E_IO, "%u of %u files were removed while the others came (%s; hf cache prune or rm?). What "
-                   "is left is kept: run again", lost, job->plan->files, first);
+    return err_set(err, HFP_E_IO,
+                   "%u of %u files were removed while the others came (%s; hf cache prune or rm?). What "
+                   "is left is kept: run again",
+                   lost, job->plan->files, first);
 }
 
 static int finish(struct finish_task *f)
@@ -83,7 +85,8 @@ void finishing_turn(struct job *job)
         job->step_begun = false; /* everything is in place already: try again next turn */
         return;
     }
-    *f = (struct finish_task){ .task = { .run = finish_run, .done = finish_done }, .job = job,
+    *f = (struct finish_task){ .task = { .run = finish_run, .done = finish_done },
+                               .job = job,
                                .unix_s = core_unix_s(job->core) };
     job->busy++;
     work_submit(job->core->config.work, LANE_FILES, &f->task);
@@ -102,8 +105,6 @@ void closing_turn(struct job *job, uint64_t now_ns)
     running_sweep(job);
     if (job->blobs || job->busy > 0)
         return;
-    status_counts(job);
-    group_free(ptr_steal(&job->group));
-    job->step = STEP_ENDED;
+    job->step = STEP_ENDED; /* the group stays until the job goes: the last words count its requests */
     job_last_words(job);
 }

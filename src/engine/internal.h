@@ -18,6 +18,7 @@
 #include "verify/opinion.h"
 #include "verify/prove.h"
 
+#define STATUS_TICK_NS (250 * NS_PER_MS)
 #define SAMPLES 240            /* one every 250 ms: a minute of history for the ETA's spread */
 #define SMALL_ACTIVE_MAX 32    /* contents of one block under way: 16 on the wire, 16 ready to follow without a gap */
 #define LARGE_ACTIVE_MAX 3     /* files with a window: the one at the front, and who takes over its idle connections */
@@ -92,6 +93,7 @@ struct job {
     bool publishing, planned;
     uint64_t reserved_bytes, fsid;
 
+    uint64_t hub_since_ns; /* the Hub could have been reached since: the start, or the last resume */
     uint64_t start_ns, sync_ns, tick_ns, progress_ns, wait_since_ns;
     _Atomic uint64_t read_bytes;  /* by prove tasks */
     uint64_t base_received;       /* received when the transfer began */
@@ -130,6 +132,7 @@ struct blob {
     struct place place;
     enum blob_state state;
     bool small, damaged, failed, published;
+    bool counted_proved;            /* its files are among files_proved since the plan: a receipt held */
     bool queued;                    /* for the publisher */
     unsigned busy;                  /* tasks in flight that use it */
     unsigned *active;               /* the job's count it is part of; NULL: of none any more */
@@ -200,6 +203,7 @@ void running_turn(struct job *job, uint64_t now_ns);
 void running_ready(struct blob *b);                     /* proved: to be published */
 void running_ended(struct blob *b);                     /* in place, or failed and closed */
 void running_verified(struct blob *b, bool right);      /* the verify verb is done with it */
+void running_damaged(struct blob *b);                   /* in place, but not what the Hub lists */
 void running_name_file(struct job *job, const char *path, const char *text);
 uint64_t running_next_ns(const struct job *job, uint64_t now_ns);
 void running_sweep(struct job *job);                    /* frees what has ended */
@@ -238,6 +242,7 @@ void repairing_hashed(struct blob *b, bool right);
 /* status.c */
 void status_tick(struct job *job, uint64_t now_ns);
 void status_counts(struct job *job);
+void status_paused(struct job *job, uint64_t now_ns); /* job->paused has just changed */
 uint64_t status_next_ns(const struct job *job, uint64_t now_ns);
 
 /* note.c: events */

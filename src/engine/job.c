@@ -40,7 +40,10 @@ static bool list_copy(char ***out, const char *const *list)
 
 static int spec_copy(struct spec *out, const struct hfp_job_spec *spec, struct hfp_err *err)
 {
-    *out = (struct spec){ .verb = spec->verb, .type = spec->type, .force = spec->force, .offline = spec->offline,
+    *out = (struct spec){ .verb = spec->verb,
+                          .type = spec->type,
+                          .force = spec->force,
+                          .offline = spec->offline,
                           .limit_bytes_per_s = spec->limit_bytes_per_s };
     bool ok = (out->repo = strdup(spec->repo)) && (out->revision = strdup(spec->revision ? spec->revision : "main")) &&
               (!spec->local_dir || (out->local_dir = strdup(spec->local_dir))) && list_copy(&out->paths, spec->paths) &&
@@ -76,16 +79,20 @@ int job_new(struct job **out, struct core *core, const struct hfp_job_spec *spec
     }
     job->core = core;
     job->id = core->next_id++;
-    job->start_ns = core_now(core);
+    job->start_ns = job->hub_since_ns = core_now(core);
+    job->tick_ns = job->start_ns - MIN(job->start_ns, STATUS_TICK_NS); /* the first look is due at once */
     job->ready_tail = &job->ready;
     job->next_ns = UINT64_MAX;
     job->local_only = spec->offline;
     patience_init(&job->patience, core->config.user.max_rounds, job->start_ns);
     hub_url_page(job->page_url, core->config.user.endpoint, spec->type, spec->repo);
-    job->context = (struct answer_context){ .repo = job->spec.repo, .revision = job->spec.revision,
-                                            .page_url = job->page_url, .with_token = core->config.user.token != NULL };
-    job->status = (struct hfp_status){ .job = job->id, .verb = spec->verb, .state = HFP_QUEUED,
-                                       .eta_low_s = UINT64_MAX, .eta_high_s = UINT64_MAX };
+    job->context = (struct answer_context){ .repo = job->spec.repo,
+                                            .revision = job->spec.revision,
+                                            .page_url = job->page_url,
+                                            .with_token = core->config.user.token != NULL };
+    job->status = (struct hfp_status){
+        .job = job->id, .verb = spec->verb, .state = HFP_QUEUED, .eta_low_s = UINT64_MAX, .eta_high_s = UINT64_MAX
+    };
     *out = job;
     return HFP_OK;
 }
@@ -109,7 +116,8 @@ void job_move(struct job *job, enum hfp_state state)
 {
     if (job->status.state == state)
         return;
-    log_debug(&job->core->log, "%s: %s -> %s", job->spec.repo, hfp_state_text(job->status.state), hfp_state_text(state));
+    log_debug(&job->core->log, "%s: %s -> %s", job->spec.repo, hfp_state_text(job->status.state),
+              hfp_state_text(state));
     job->status.state = state;
     if (state != HFP_DONE && state != HFP_FAILED && state != HFP_CANCELLED)
         note_state(job, HFP_EV_STATE);
@@ -152,6 +160,7 @@ void job_last_words(struct job *job)
 {
     job->status.error = job->error;
     status_counts(job);
+    job->status.stalled = false; /* what is over does not wait */
     job_move(job, job->cancelled ? HFP_CANCELLED : job->error.code != HFP_OK ? HFP_FAILED : HFP_DONE);
     note_state(job, HFP_EV_DONE);
 }
@@ -173,11 +182,14 @@ void job_pause(struct job *job, bool paused)
     job->paused = paused;
     if (job->api)
         api_hold(job->api, paused);
+    if (!paused)
+        job->hub_since_ns = core_now(job->core);
     if (job->group)
         group_pause(job->group, paused);
+    status_paused(job, core_now(job->core));
     if (paused)
         job_move(job, HFP_PAUSED);
-    else if (job->step == STEP_RUN)
+    else if (job->step >= STEP_RUN)
         job_move(job, job->status.fetch_bytes > 0 ? HFP_DOWNLOADING : HFP_VERIFYING);
     else
         job_move(job, HFP_RESOLVING);

@@ -154,9 +154,10 @@ static void reserve_ahead(struct blob *b, struct write_task *w)
     uint64_t end = (w->index + 1) * BLOCK_BYTES;
     if (end <= b->reserved_to)
         return;
-    w->reserve_from = b->reserved_to;
-    w->reserve_bytes = MIN(w->index * BLOCK_BYTES + RESERVE_BYTES, b->file->size_bytes) - b->reserved_to;
-    b->reserved_to += w->reserve_bytes;
+    /* From here on: what lies behind a block that a resumed file begins with is there already. */
+    w->reserve_from = MAX(b->reserved_to, w->index * BLOCK_BYTES);
+    b->reserved_to = MIN(w->index * BLOCK_BYTES + RESERVE_BYTES, b->file->size_bytes);
+    w->reserve_bytes = b->reserved_to - w->reserve_from;
 }
 
 static void block_in(struct blob *b, uint64_t index, uint8_t *buf, size_t n, uint16_t peer, bool compare)

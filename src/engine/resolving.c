@@ -133,6 +133,8 @@ static void trees_done(struct task *t)
     if (r->err.code == HFP_OK) {
         job->listing = r->listing;
         job_step(job, STEP_SCAN);
+    } else if (job->stale && job->core->config.user.max_rounds_given) {
+        resolving_retry(job); /* the user wants to wait for the Hub */
     } else if (job->local_only) {
         struct hfp_err err;
         err_set(&err, HFP_E_OFFLINE, "offline, and the list of files of %.7s is not here", job->commit);
@@ -226,11 +228,12 @@ static void ask(struct job *job)
 /* The Hub was not reached since the start: what is known and complete here will do (design 5). */
 static bool fall_back(struct job *job, uint64_t now_ns)
 {
-    if (job->asked_locally || api_reached(job->api) || !job->local_commit[0] || job->spec.force ||
-        ns_since(now_ns, job->start_ns) < job->core->api.deadlines->hub_ns)
+    if (job->asked_locally || api_reached(job->api) || !job->local_commit[0] || job->spec.force || job->paused ||
+        ns_since(now_ns, job->hub_since_ns) < job->core->api.deadlines->hub_ns)
         return false;
     job->asked_locally = true;
     job->local_only = job->stale = true;
+    job->api_requests += api_requests(job->api);
     api_free(ptr_steal(&job->api));
     memcpy(job->commit, job->local_commit, sizeof job->commit);
     job_step(job, STEP_TREES);

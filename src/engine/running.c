@@ -85,7 +85,7 @@ static void feed(struct job *job)
         (*b->active)++;
         b->next = job->blobs;
         job->blobs = b;
-        if (job->spec.verb == HFP_VERIFY && pb->action == PLAN_FETCH) {
+        if (job->spec.verb == HFP_VERIFY && (pb->action == PLAN_FETCH || pb->action == PLAN_EMPTY)) {
             const char *text = pb->wrong_size ? "its size is not what the Hub lists" : "missing";
             job->files_damaged += pb->wrong_size;
             job->files_missing += !pb->wrong_size;
@@ -209,7 +209,7 @@ static void publish_batch(struct job *job)
 static void note_files(struct job *job, struct blob *b, enum hfp_file_state state, const char *text)
 {
     for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
-        job->status.files_proved += state == HFP_FILE_PROVED || state == HFP_FILE_REPAIRED;
+        job->status.files_proved += (state == HFP_FILE_PROVED || state == HFP_FILE_REPAIRED) && !b->counted_proved;
         note_file(job, listing_at(job->listing, f), state, text);
     }
 }
@@ -238,8 +238,8 @@ static void ended_well(struct job *job, struct blob *b)
 {
     uint64_t size_bytes = b->file->size_bytes;
     pipeline_count(b, size_bytes - b->counted_bytes);
-    bool was_here = job->plan->blob[b->index].action == PLAN_HERE && !b->damaged;
-    if (!was_here) {
+    bool planned_here = job->plan->blob[b->index].action == PLAN_HERE, was_here = planned_here && !b->damaged;
+    if (!planned_here) { /* else the plan has counted it; the four counts never run back, so nor do they count twice */
         job->status.proved_bytes += size_bytes;
         job->status.in_place_bytes += size_bytes;
     }
@@ -249,8 +249,18 @@ static void ended_well(struct job *job, struct blob *b)
                   (unsigned long long)b->repaired_bytes);
     if (!was_here || job->spec.verb != HFP_PULL)
         note_files(job, b, b->repaired_bytes || b->damaged ? HFP_FILE_REPAIRED : HFP_FILE_PROVED, NULL);
-    if (was_here && job->spec.verb != HFP_PULL)
-        job->status.files_proved = MIN(job->status.files_proved, job->status.files);
+}
+
+/* Its content was read and is wrong, whatever a receipt said. */
+void running_damaged(struct blob *b)
+{
+    struct job *job = b->job;
+    b->damaged = true;
+    if (!b->counted_proved)
+        return;
+    b->counted_proved = false;
+    for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f])
+        job->status.files_proved--;
 }
 
 void running_ended(struct blob *b)
@@ -259,7 +269,7 @@ void running_ended(struct blob *b)
     leave_active(b);
     job->unpublished -= b->queued;
     job->wake = true;
-    if (job->spec.verb == HFP_VERIFY)
+    if (job->spec.verb == HFP_VERIFY && !b->failed)
         return;
     if (b->published || !b->failed)
         ended_well(job, b);
@@ -272,9 +282,12 @@ void running_ended(struct blob *b)
 void running_verified(struct blob *b, bool right)
 {
     struct job *job = b->job;
-    if (!right)
-        job->status.files_proved -= MIN(job->status.files_proved, job->plan->blob[b->index].action == PLAN_HERE);
-    else if (job->plan->blob[b->index].action != PLAN_HERE) {
+    const struct plan_blob *pb = &job->plan->blob[b->index];
+    if (right && !pb->linked) {
+        job->files_missing++;
+        note_file(job, b->file, HFP_FILE_MISSING, "not in the snapshot");
+        running_name_file(job, b->file->path, "not in the snapshot");
+    } else if (right && pb->action != PLAN_HERE) {
         job->status.proved_bytes += b->file->size_bytes;
         job->status.in_place_bytes += b->file->size_bytes;
         note_files(job, b, HFP_FILE_PROVED, NULL);

@@ -31,10 +31,11 @@ static void fact_of(struct plan_fact *out, const struct job *job, const struct p
     struct receipt_look look;
     place_of(&place, job->store, &f->id, f->size_bytes, job->commit, f->path);
     receipt_look(&look, &place);
-    *out = (struct plan_fact){
-        .receipt = look.verdict, .file_present = look.file_present, .linked = true, .proved_unix_s = look.proved_unix_s,
-        .wrong_size = look.file_wrong_size
-    };
+    *out = (struct plan_fact){ .receipt = look.verdict,
+                               .file_present = look.file_present,
+                               .linked = true,
+                               .proved_unix_s = look.proved_unix_s,
+                               .wrong_size = look.file_wrong_size };
     for (uint32_t i = pb->file; i != UINT32_MAX && out->linked; i = job->plan->next_file[i])
         out->linked = publish_linked(&place, job->commit, listing_at(job->listing, i)->path);
     if (look.file_present && !job->spec.force)
@@ -114,13 +115,19 @@ static void scan_more(struct job *job)
     }
 }
 
+static uint64_t still_to_write(const struct job *j)
+{
+    uint64_t written = j->status.recorded_bytes - MIN(j->status.recorded_bytes, j->status.here_bytes);
+    return j->reserved_bytes - MIN(j->reserved_bytes, written);
+}
+
 /* P5: the disk is checked before the first byte, with what other jobs have still to write on it. */
 static int check_space(struct job *job, const struct plan_sums *sums, struct hfp_err *err)
 {
     uint64_t promised = 0;
     for (const struct job *j = job->core->jobs; j; j = j->next)
         if (j != job && j->fsid == job->fsid && !j->ending)
-            promised += j->reserved_bytes;
+            promised += still_to_write(j);
     uint64_t need = sums->fetch_bytes == 0 ? 0 : sums->fetch_bytes - MIN(sums->held_bytes, sums->fetch_bytes);
     uint64_t free_bytes = job->status.free_bytes;
     job->reserved_bytes = need;
@@ -165,6 +172,11 @@ static void planned(struct job *job)
     struct hfp_err err;
     struct hfp_status *s = &job->status;
     plan_sums(&sums, job->plan);
+    if (job->stale && sums.fetch_files > 0 && job->core->config.user.max_rounds_given) {
+        resolving_retry(
+            job); /* the user wants to wait for the Hub; nothing of this plan was shown, so no count runs back */
+        return;
+    }
     s->files = job->plan->files;
     s->shards = job->plan->shards;
     s->total_bytes = job->plan->total_bytes;
@@ -179,10 +191,7 @@ static void planned(struct job *job)
     s->receipts_unix_s = sums.fetch_files == 0 && sums.prove_files == 0 ? job->plan->oldest_receipt_unix_s : 0;
     job->base_received = sums.recorded_bytes;
     if (check_offline(job, &sums, &err) != HFP_OK) {
-        if (job->stale && job->core->config.user.max_rounds_given)
-            resolving_retry(job); /* the user wants to wait for the Hub */
-        else
-            job_end(job, &err);
+        job_end(job, &err);
         return;
     }
     if (job->stale)

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#define TICK_NS (250 * NS_PER_MS)
 #define RATE_SAMPLES 20               /* 5 s */
 #define ETA_MIN_SAMPLES RATE_SAMPLES  /* none before 5 s of data */
 #define DISK_SLOW_NS (30 * NS_PER_S)
@@ -244,7 +243,7 @@ static void waiting_state(struct job *job)
 
 void status_tick(struct job *job, uint64_t now_ns)
 {
-    if (job->step == STEP_ENDED || ns_since(now_ns, job->tick_ns) < TICK_NS)
+    if (job->step == STEP_ENDED || ns_since(now_ns, job->tick_ns) < STATUS_TICK_NS)
         return;
     uint64_t read_bytes = atomic_load(&job->read_bytes);
     if (read_bytes != job->read_seen || (job->step != STEP_RUN && !resolving(job))) {
@@ -261,8 +260,22 @@ void status_tick(struct job *job, uint64_t now_ns)
         note_state(job, HFP_EV_PROGRESS);
 }
 
+/* No tick comes while nothing may move: the time of the pause is counted at its end, and no rate spans it. */
+void status_paused(struct job *job, uint64_t now_ns)
+{
+    struct hfp_status *s = &job->status;
+    s->wait = job->paused ? HFP_WAIT_PAUSED : HFP_NOT_WAITING;
+    snprintf(s->wait_text, sizeof s->wait_text, "%s", job->paused ? "paused" : "");
+    s->rate_bytes_per_s = 0;
+    s->eta_low_s = s->eta_high_s = UINT64_MAX;
+    job->samples = 0;
+    if (!job->paused)
+        s->waited_ns[HFP_WAIT_PAUSED] += ns_since(now_ns, job->tick_ns);
+    job->tick_ns = now_ns;
+}
+
 uint64_t status_next_ns(const struct job *job, uint64_t now_ns)
 {
     (void)now_ns;
-    return job->step == STEP_ENDED || (job->paused && !job->ending) ? UINT64_MAX : job->tick_ns + TICK_NS;
+    return job->step == STEP_ENDED || (job->paused && !job->ending) ? UINT64_MAX : job->tick_ns + STATUS_TICK_NS;
 }

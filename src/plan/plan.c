@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Sizes come from outside. Below an exabyte in all, no sum of them and of what is on a disk overflows. */
+#define TOTAL_MAX (UINT64_C(1) << 60)
+
 bool plan_is_shard(const char *path)
 {
     static const char *const ends[] = { ".safetensors", ".gguf", ".bin", ".pt", ".pth" };
@@ -83,7 +86,7 @@ static void chain(struct plan *p, const uint32_t *wanted)
             continue;
         }
         p->blob[p->blobs++] = (struct plan_blob){ .file = wanted[i] };
-        p->total_bytes += f->size_bytes;
+        p->total_bytes = MIN(p->total_bytes + MIN(f->size_bytes, TOTAL_MAX), TOTAL_MAX + 1);
     }
 }
 
@@ -114,6 +117,10 @@ int plan_new(struct plan **out, const struct listing *l, const struct filter *f,
     }
     qsort_r(wanted, p->files, sizeof *wanted, compare_content, (void *)(uintptr_t)l);
     chain(p, wanted);
+    if (p->total_bytes > TOTAL_MAX) {
+        plan_free(p);
+        return err_set(err, HFP_E_PROTO, "the sizes in the list of files add up to more than an exabyte");
+    }
     qsort_r(p->blob, p->blobs, sizeof *p->blob, compare_work, (void *)(uintptr_t)l);
     *out = p;
     return HFP_OK;

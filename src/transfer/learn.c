@@ -3,20 +3,21 @@
 #include "base/auto.h"
 #include "base/clock.h"
 
-#define START 4                       /* enough for most lines; one doubling from 8 */
+#define START 4                        /* enough for most lines; one doubling from 8 */
 #define EPOCH_MIN_NS (200 * NS_PER_MS) /* so that thousands of small files reach 16 within half a second */
 #define EPOCH_MAX_NS (2 * NS_PER_S)
-#define EPOCH_LATENCIES 10            /* an epoch spans this many round trips, or its figure is noise */
-#define HOLD_NS (30 * NS_PER_S)       /* after a rise that gave nothing, before the next try */
-#define GAIN_PERCENT 110              /* a rise must bring this much, or the connections do not pay */
-#define LOW_EPOCHS 3                  /* epochs under half the peak before it counts as a collapse */
+#define EPOCH_LATENCIES 10      /* an epoch spans this many round trips, or its figure is noise */
+#define HOLD_NS (30 * NS_PER_S) /* after a rise that gave nothing, before the next try */
+#define GAIN_PERCENT 110        /* a rise must bring this much, or the connections do not pay */
+#define LOW_EPOCHS 3            /* epochs under half the peak before it counts as a collapse */
 #define ERRORS_MANY 3
 
 void learn_init(struct learn *l, uint32_t fixed, uint32_t start, uint64_t now_ns)
 {
     uint32_t target = fixed != 0 ? fixed : start != 0 ? MIN(start, LEARN_MAX) : START;
-    *l = (struct learn){ .fixed = fixed, .target = target, .before = target, .ceiling = LEARN_MAX,
-                         .epoch_ns = now_ns, .saturated = true };
+    *l = (struct learn){
+        .fixed = fixed, .target = target, .before = target, .ceiling = LEARN_MAX, .epoch_ns = now_ns, .saturated = true
+    };
 }
 
 void learn_bytes(struct learn *l, uint64_t n)
@@ -46,6 +47,7 @@ static bool learn_move(struct learn *l, uint32_t target, bool rising, uint64_t h
     l->settling = l->rising;
     l->epochs_low = 0;
     l->hold_until_ns = now_ns + hold_ns;
+    l->collapsed = false;
     return changed;
 }
 
@@ -59,14 +61,18 @@ static bool learn_judge(struct learn *l, uint64_t rate, uint64_t now_ns)
         l->rising = false;
         if (rate * 100 < l->base_rate * GAIN_PERCENT) { /* more connections gave nothing: at most those that pay (P7) */
             l->ceiling = l->target;
-            return learn_move(l, l->before, false, HOLD_NS, now_ns);
+            bool changed = learn_move(l, l->before, false, HOLD_NS, now_ns);
+            l->collapsed = rate < l->base_rate / 2;
+            return changed;
         }
         l->ceiling = LEARN_MAX;
     }
     l->epochs_low = rate < l->peak_rate / 2 ? l->epochs_low + 1 : 0;
     if (l->epochs_low >= LOW_EPOCHS && l->target > 1 && now_ns >= l->hold_until_ns) {
         l->peak_rate = rate; /* the line of now; measured against it the next collapse is a new one */
-        return learn_move(l, l->target / 2, false, HOLD_NS, now_ns);
+        bool changed = learn_move(l, l->target / 2, false, HOLD_NS, now_ns);
+        l->collapsed = true;
+        return changed;
     }
     if (now_ns < l->hold_until_ns || l->target >= LEARN_MAX)
         return false;

@@ -22,6 +22,7 @@ struct learn {
     bool saturated;       /* all `target` connections were busy through the epoch */
     bool rising;          /* the last change was a rise that is being judged */
     bool settling;        /* the epoch after a rise: new connections are still opening, it is not judged */
+    bool collapsed;       /* the last fall was one of the rate too: connections beyond the target do harm */
 };
 
 /* start: the number remembered from earlier runs, 0 for none. */

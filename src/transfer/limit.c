@@ -42,6 +42,11 @@ void limit_take(struct limit *l, uint64_t n)
         l->balance -= (int64_t)n;
 }
 
+bool limit_binds(const struct limit *l)
+{
+    return l->bytes_per_s != 0 && l->balance < (int64_t)(l->bytes_per_s / (2 * SAVED_PART));
+}
+
 uint64_t limit_opens_ns(const struct limit *l, uint64_t now_ns)
 {
     if (l->bytes_per_s == 0 || l->balance > 0)

@@ -17,6 +17,8 @@ struct limit {
 void limit_set(struct limit *l, uint64_t bytes_per_s, uint64_t now_ns);
 bool limit_open(struct limit *l, uint64_t now_ns);
 void limit_take(struct limit *l, uint64_t n);
+/* Is it this limit that holds the line back? A slower line leaves the bucket full. */
+bool limit_binds(const struct limit *l);
 /* When it opens again; now_ns when it is open. */
 uint64_t limit_opens_ns(const struct limit *l, uint64_t now_ns);
 

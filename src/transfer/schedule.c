@@ -87,13 +87,17 @@ static struct segment *steal(struct group *g, uint64_t now_ns)
 {
     struct segment *slowest = NULL;
     uint64_t longest_ns = 0;
+    /* What we hold back ourselves comes no sooner over two connections than over one. */
+    if (limit_binds(&g->limit) || limit_binds(&g->transfer->limit))
+        return NULL;
     for (struct fetch *f = g->fetches; f; f = f->next) {
         if (f->failed || !f->location || !remote_takes(g->transfer, f, now_ns) ||
             knows_no_ranges(f))
             continue;
         uint64_t worth_ns = MAX(f->remote->latency_ns * STEAL_LATENCIES, STEAL_MIN_NS);
         for (struct segment *s = f->segments; s; s = s->next) {
-            if (s->state != SEG_RUN || s->run[1] || s->run[0]->state != RUN_BODY || !segment_splits(s) ||
+            if (s->state != SEG_RUN || s->run[1] || s->run[0]->state != RUN_BODY || s->run[0]->held != FLOWS ||
+                !segment_splits(s) ||
                 ns_since(now_ns, s->run[0]->start_ns) < worth_ns)
                 continue;
             uint64_t ns = rest_ns(s);

@@ -145,6 +145,23 @@ void watch_runners(struct transfer *t, uint64_t now_ns)
         tick(t, now_ns);
 }
 
+/* A server that punishes many streams lets each of them creep until there are fewer. Nothing received is lost: the
+ * ranges are asked for again from the next byte on, by those that stay. The youngest go first. */
+static void shed(struct transfer *t, const struct remote *remote)
+{
+    while (remote->running > remote->learn.target) {
+        struct runner *youngest = NULL;
+        for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+            struct runner *r = &t->runner[i];
+            if (r->state != RUN_IDLE && r->remote == remote && (!youngest || r->start_ns > youngest->start_ns))
+                youngest = r;
+        }
+        if (!youngest)
+            return;
+        runner_cut(youngest, NULL);
+    }
+}
+
 /* After the free places were filled: a host that has fewer requests now had nothing more to be asked for. */
 void watch_learn(struct transfer *t, uint64_t now_ns)
 {
@@ -152,6 +169,9 @@ void watch_learn(struct transfer *t, uint64_t now_ns)
         struct remote *r = &t->remote[i];
         if (learn_tick(&r->learn, r->running, r->limited, r->latency_ns, now_ns))
             log_debug(t->config.log, "%s: %u connections", r->name, r->learn.target);
+        if (r->learn.collapsed)
+            shed(t, r);
+        r->learn.collapsed = false;
         r->limited = false;
     }
 }
@@ -205,15 +225,41 @@ static unsigned gathered_running(const struct transfer *t, unsigned *starved)
     return n;
 }
 
+/* The last connection of those that all wait for a buffer, not a head where there is another; NULL: one still moves. */
+static struct runner *starved_last(struct transfer *t)
+{
+    struct runner *last = NULL;
+    for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+        struct runner *r = &t->runner[i];
+        if (r->state == RUN_IDLE || !r->segment)
+            continue;
+        if (r->held != HELD_BUFFER)
+            return NULL;
+        if (!last || !segment_is_head(r->segment))
+            last = r;
+    }
+    return last;
+}
+
 /* A buffer that is being written or hashed comes back by itself; one that waits for a connection may wait for ever, for
- * the connections may all wait for a buffer. So when none is on its way back, a waiting one is emptied. */
-static bool watch_reclaim(struct transfer *t)
+ * the connections may all wait for a buffer. So when none is on its way back, a waiting one is emptied; and when there
+ * is none (a pool smaller than its connections), one connection makes room for the head. */
+static bool watch_reclaim(struct transfer *t, uint64_t now_ns)
 {
     struct segment *last;
     unsigned starved = 0, idle = gathered_idle(t, &last);
     unsigned running = gathered_running(t, &starved);
-    unsigned taken = pool_taken(t->config.pool);
-    return starved > 0 && taken <= idle + running && last && segment_rewind(last);
+    if (starved == 0 || pool_taken(t->config.pool) > idle + running)
+        return false;
+    if (last)
+        return segment_rewind(last);
+    struct runner *r = starved_last(t);
+    if (!r)
+        return false;
+    struct segment *s = r->segment;
+    runner_cut(r, NULL);
+    s->not_before_ns = now_ns + NS_PER_S;
+    return true;
 }
 
 static void unhold_starved(struct transfer *t, uint64_t now_ns)
@@ -234,7 +280,7 @@ void watch_unhold(struct transfer *t, uint64_t now_ns)
             unhold_one(t, r, now_ns);
     }
     unhold_starved(t, now_ns);
-    while (watch_reclaim(t))
+    while (watch_reclaim(t, now_ns))
         unhold_starved(t, now_ns);
     for (unsigned i = 0; i < RUNNERS_MAX; i++) {
         unsigned at = (t->unhold_at + i) % RUNNERS_MAX;

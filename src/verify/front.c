@@ -50,16 +50,25 @@ static int hash_from_disk(struct front_step *s, uint64_t index, struct hfp_err *
     return HFP_OK;
 }
 
+/* Unreadable or cut off: that is no reason to stop, the block is fetched again. */
+static int readable(uint8_t now[BLAKE3_BYTES], struct front_step *s, uint64_t index, bool *good, struct hfp_err *err)
+{
+    struct hfp_err why;
+    int rc = block_read_digest(now, s->partial, index, &why);
+    *good = rc != HFP_E_IO;
+    if (!*good)
+        return digests_set(s->partial->digests, index, NULL, err);
+    if (rc)
+        *err = why;
+    return rc;
+}
+
 /* A kept block must be what was recorded before it may go into the hash: nothing can be taken out of it again. */
 static int check_item(struct front_step *s, uint64_t index, bool *good, struct hfp_err *err)
 {
     uint8_t now[BLAKE3_BYTES], recorded[1][BLAKE3_BYTES];
-    int rc = block_read_digest(now, s->partial, index, err);
-    if (rc == HFP_E_IO) { /* unreadable or cut off: fetch it again */
-        *good = false;
-        return digests_set(s->partial->digests, index, NULL, err);
-    }
-    if (rc)
+    int rc = readable(now, s, index, good, err);
+    if (rc || !*good)
         return rc;
     rc = digests_get(s->partial->digests, index, 1, recorded, err);
     if (rc)
@@ -68,11 +77,11 @@ static int check_item(struct front_step *s, uint64_t index, bool *good, struct h
     return *good ? HFP_OK : digests_set(s->partial->digests, index, NULL, err);
 }
 
-static int learn_item(struct front_step *s, uint64_t index, struct hfp_err *err)
+static int learn_item(struct front_step *s, uint64_t index, bool *good, struct hfp_err *err)
 {
     uint8_t now[BLAKE3_BYTES];
-    int rc = block_read_digest(now, s->partial, index, err);
-    return rc ? rc : digests_set(s->partial->digests, index, now, err);
+    int rc = readable(now, s, index, good, err);
+    return rc || !*good ? rc : digests_set(s->partial->digests, index, now, err);
 }
 
 void front_step_run(struct task *t)
@@ -86,7 +95,7 @@ void front_step_run(struct task *t)
         if (item->source == FRONT_CHECK)
             rc = check_item(s, index, &good, &s->err);
         else if (item->source == FRONT_LEARN)
-            rc = learn_item(s, index, &s->err);
+            rc = learn_item(s, index, &good, &s->err);
         if (!rc && !good) {
             s->bad = true;
             return;

@@ -1,5 +1,7 @@
 """The real Python clients, one venv each, and what the tests here ask of them and of the disk."""
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import shutil
@@ -22,15 +24,28 @@ def build_dir():
     return Path(os.environ.get("HFP_BUILD", TOP / "build"))
 
 
+@contextlib.contextmanager
+def alone(path):
+    """Test runners side by side make a thing that is kept only once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def venv(version):
     """The folder of a venv with exactly the pinned packages; made once, kept until the pins change."""
-    wanted = (HERE / f"requirements-{version}.txt").read_text()
     home = Path(os.environ.get("HFP_VENVS", build_dir() / "venvs")) / version
+    with alone(home.parent / f"{version}.lock"):
+        return make_venv(version, home)
+
+
+def make_venv(version, home):
+    wanted = (HERE / f"requirements-{version}.txt").read_text()
     stamp = home / "stamp"
     if stamp.exists() and stamp.read_text() == wanted:
         return home
     shutil.rmtree(home, ignore_errors=True)
-    home.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
     made = subprocess.run([home / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
                            "-r", HERE / f"requirements-{version}.txt"], capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -1,7 +1,9 @@
 """The client first, complete or not, then hf-pull: what is there is hashed once, believed by its receipt afterwards, and
 never fetched again; what is wrong is found. The first run's reading is measured in bytes read by system calls.
 
-Seen red on purpose:
+Seen red on purpose: files in place believed without reading them; receipts that never hold; no trees/<commit>.json; that of
+the client not read; CACHEDIR.TAG written anew; the cache not opened for writing when only its ref, listing or receipts
+are new (as it was: exit 7, and a listing asked for again by every run).
 """
 import json
 

@@ -4,7 +4,8 @@ A client writes its partial in pieces of 10 MiB; what of it is on disk when it d
 not fetched again (whole blocks of 1 MiB count) and is believed only when the hash of the whole file says so. What
 hf-pull leaves, no client takes for its own: it has a name that nobody resumes.
 
-Seen red on purpose:
+Seen red on purpose: leftovers not taken over; the hash of the whole always right; our partial named <etag>.incomplete; no
+sweep when nothing was fetched (as it was).
 """
 import pytest
 

@@ -1,6 +1,6 @@
 """--local-dir, both ways: the notes that one of the two leaves in .cache/huggingface spare the other every byte.
 
-Seen red on purpose:
+Seen red on purpose: no metadata note written; leftovers not taken over.
 """
 import pytest
 

@@ -1,6 +1,7 @@
 """hf-pull first, then the real clients: everything is found, whole, where they look for it, and none fetches again.
 
-Seen red on purpose:
+Seen red on purpose: a newline at the end of the ref; a link that is believed without a look whether it is there (after rm of
+a revision); no trees/<commit>.json; that of the client not read.
 """
 import shutil
 
@@ -65,7 +66,8 @@ def test_branch_tag_pull_request_and_commit(client, hub, home):
         assert cache_truth(home, "org/revs", hub, rev=revision) == {}
         commit = run.out.strip().rsplit("/", 1)[1]
         for asked_for in (revision, commit):
-            assert client.value("snapshot_download", repo_id="org/revs", revision=asked_for, local_files_only=True) == run.out.strip()
+            found = client.value("snapshot_download", repo_id="org/revs", revision=asked_for, local_files_only=True)
+            assert found == run.out.strip()
 
 
 @pytest.mark.parametrize("type, folder, repo", [("dataset", "datasets", "org/data"), ("space", "spaces", "org/room")])
@@ -96,8 +98,7 @@ def test_scan_command_of_0_36(pulled, hub, home):
     for program, args in (("huggingface-cli", ["scan-cache", "-vvv"]), ("hf", ["cache", "scan", "-vvv"])):
         said = old.ok(*args, program=program).stdout
         assert "org/x" in said and "11.0M" in said
-        assert said.count("is not a directory") == 1 and "CACHEDIR.TAG" in said
-        assert "orrupt" not in said.replace("CorruptedCacheException", "", 1) or "CACHEDIR.TAG" in said
+        assert "Got 1 warning(s)" in said and "CACHEDIR.TAG" in said  # it knows no such file; 2.4.0's own caches have one
 
 
 @pytest.mark.parametrize("version", WITH_VERIFY)

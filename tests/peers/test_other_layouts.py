@@ -3,7 +3,8 @@
 hf_xet makes shared payloads only from Xet transfers, so such a cache is built here by the client's own module
 (utils/_shared_blobs.py names the shape) and judged by the client's own scanner before anything else.
 
-Seen red on purpose:
+Seen red on purpose: a damaged file moved aside although it is a link (the payload went with it); HF_HUB_DISABLE_SYMLINKS not
+read.
 """
 import os
 

@@ -3,7 +3,7 @@
 The model is the one ./quickstart shows (tools/demo-model). After the pull the Hub is gone, and transformers and
 safetensors load what is there.
 
-Seen red on purpose:
+Seen red on purpose: a snapshot entry of the weights that leads nowhere; an exit code that is always 0.
 """
 import json
 import os
@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from hub import TOP, Content, FakeHub, binary, cache_truth, file_hash, snapshot
-from peers import Client, build_dir, finish
+from peers import Client, alone, build_dir, finish
 
 REPO = "local/all-MiniLM-L6-v2"
 PAGE = (TOP / "docs/init-container.md").read_text()
@@ -29,14 +29,16 @@ weights = load_file(sys.argv[2] + "/model.safetensors")
 word = weights["embeddings.word_embeddings.weight"]
 print(json.dumps({"hello": tokenizer("hello world")["input_ids"], "text": tokenizer.decode(ids, skip_special_tokens=True),
                   "tensors": {name: [str(t.dtype), *t.shape] for name, t in weights.items()},
-                  "sum": float(sum(abs(t).sum(dtype="float64") for t in weights.values())), "finite": bool((word == word).all())}))
+                  "sum": float(sum(abs(t).sum(dtype="float64") for t in weights.values())),
+                  "finite": bool((word == word).all())}))
 """
 
 
 @pytest.fixture(scope="module")
 def model_hub():
     models = build_dir() / "demo-model"
-    subprocess.run([TOP / "tools/demo-model/fetch", models], check=True, capture_output=True, text=True)
+    with alone(build_dir() / "demo-model.lock"):
+        subprocess.run([TOP / "tools/demo-model/fetch", models], check=True, capture_output=True, text=True)
     with FakeHub(Content(models).path) as hub:
         yield hub
 
@@ -80,7 +82,8 @@ def test_prestart_command_then_local_files_only_then_the_model_loads(shell, mode
 
     # From here on nothing may be asked.
     model_hub.reset()
-    said = subprocess.run([client.bin / "python", "-c", LOAD, REPO, folder], env=client.env(), capture_output=True, text=True, timeout=100)
+    said = subprocess.run([client.bin / "python", "-c", LOAD, REPO, folder], env=client.env(), capture_output=True, text=True,
+                          timeout=100)
     assert said.returncode == 0, said.stderr
     found = json.loads(said.stdout.splitlines()[-1])
     assert found["hello"] == [101, 7592, 2088, 102]  # [CLS] hello world [SEP] of the uncased BERT vocabulary

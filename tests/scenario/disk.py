@@ -85,6 +85,11 @@ def tree_of(folder):
     return found
 
 
+def but(tree, *parts):
+    """A tree without what lies below folders of these names."""
+    return {path: facts for path, facts in tree.items() if not any(f"/{part}" in path for part in parts)}
+
+
 def flip_bit(path, at, bit=0):
     """One bit of a file in place; the time of change is put back, as a dying disk would not change it either."""
     st = os.stat(path)

@@ -1,6 +1,12 @@
 """What is here already: how many requests it costs, what offline and the dry run do, and that copies are hashed once.
 
 Seen red on purpose, each with hf-pull broken so:
+    a copied file believed unread                  test_a_copied_cache_is_right_..., test_a_bad_copy_is_found
+    a file without receipt believed                test_another_tools_files_..., test_another_tools_wrong_file_...
+    offline, and a damaged file asked for          test_offline_proves_what_has_no_receipt
+    offline not held against the plan              test_offline_and_incomplete_is_exit_9_at_once_and_names_it
+    learned hosts saved after the dry run          test_the_dry_run_writes_nothing_and_fetches_no_body
+    --exclude ignored                              test_patterns_mean_what_python_means
 """
 
 import json

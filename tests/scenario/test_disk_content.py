@@ -1,6 +1,10 @@
 """Wrong bytes from the line: found by the whole hash, the bad block named, repaired from elsewhere, or exit 4 (P1).
 
 Seen red on purpose, each with hf-pull broken so:
+    any sha256 accepted                            all of large files
+    any git hash accepted                          test_small_files_are_proved_by_their_git_hash
+    a job with a failed file finished              test_..._is_exit_4..., test_the_ref_is_not_written_before_all_is_proved
+    a second opinion from the same address         test_one_lying_address_is_overruled_by_the_other
 """
 
 import re

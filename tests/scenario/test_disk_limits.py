@@ -1,6 +1,8 @@
 """Memory has a ceiling whatever the size of file and repository (P5, G4): peak of anonymous memory, followed from outside.
 
 Seen red on purpose, each with hf-pull broken so:
+    200 buffers instead of 24                      test_a_file_of_1_gib_stays_under_48_mib
+    pages of the listing not freed                 test_a_plan_of_200000_files_stays_under_64_mib
 """
 
 import pytest

@@ -1,6 +1,10 @@
 """Repositories of all kinds, revisions of all kinds, several at once, and --local-dir: what lies where under which name.
 
 Seen red on purpose, each with hf-pull broken so:
+    a newline in the ref                           test_a_revision_becomes_a_ref_of_that_name
+    the last exit code instead of the worst        test_several_repositories_and_the_worst_exit_code
+    etag before commit in the notes                test_a_local_folder_with_the_python_clients_notes
+    both folders accepted                          test_local_dir_and_cache_dir_together_are_exit_2
 """
 
 import base64

@@ -3,6 +3,11 @@
 Every kind that was run is a test of its own; one that this machine cannot mount is skipped, and in CI a skip is a failure.
 
 Seen red on purpose, each with hf-pull broken so:
+    no preflight                                   test_too_small_a_disk_is_exit_7_before_a_byte
+    space reserved ahead counted as still needed   test_preflight_counts_what_is_here
+    a reserve that fails ending the file           test_a_quota_smaller_than_the_file_keeps_what_fits
+    partials dropped on a full disk                test_a_quota_that_is_reached_in_the_middle, ..._smaller_than_the_file_...
+    a receipt that cannot be written an error      test_a_read_only_cache_without_receipts_is_hashed_and_a_success
 """
 
 import errno
@@ -13,7 +18,7 @@ import subprocess
 
 import pytest
 
-from disk import (MIB, asked_blocks, end, finish, loop_disk, notebooks, open_folder, order, overlay, partials, pull_as, read_only,
+from disk import (MIB, asked_blocks, but, end, finish, loop_disk, notebooks, open_folder, order, overlay, partials, pull_as, read_only,
                   recorded, shared_program, start_as, tmpfs, tree_of, wait_until)
 from hub import Content, FakeHub, cache_truth, pull, repo_folder, snapshot, wrong_blobs
 
@@ -91,7 +96,7 @@ def test_without_links_the_snapshot_holds_the_files(hub, tmp_path):
     hub.reset()
     before = tree_of(home / "hub")
     assert pull("org/x", hub=hub, home=home, **env).code == 0
-    assert len(hub.settled()) == 1 and tree_of(home / "hub") == before
+    assert len(hub.settled()) == 1 and but(tree_of(home / "hub"), "refs") == but(before, "refs")
     with open(snapshot(home, "org/x") / "model.bin", "r+b") as f:
         f.write(b"\xff\x00\xff")
     assert pull("repair", "org/x", hub=hub, home=home, **env).code == 0

@@ -1,6 +1,9 @@
 """Other users, groups and masks: root in somebody's cache leaves nothing that is not theirs.
 
 Seen red on purpose, each with hf-pull broken so:
+    new files keep their maker                     test_root_in_another_users_..., test_what_root_left_unfinished_the_user_finishes
+    mode 0644 whatever the umask                   test_modes_follow_the_umask
+    a folder that may not be made not reported     test_a_user_without_rights_is_told_so
 """
 
 import os

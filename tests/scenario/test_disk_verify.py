@@ -1,6 +1,9 @@
 """verify reads the disk and tells what is wrong; repair fetches the damaged blocks and no more (G8).
 
 Seen red on purpose, each with hf-pull broken so:
+    every file that was read called right          all that flip a bit
+    repair without the receipt's block digests     test_repair_of_one_bit_fetches_one_block, ..._several_bits_...
+    a damaged file not moved aside but left        test_repair_of_one_bit_..., ..._truncated_..., test_a_plain_pull_finds_a_truncated_blob
 """
 
 import os
@@ -8,7 +11,7 @@ import shutil
 
 import pytest
 
-from disk import MIB, flip_bit, partials, tree_of
+from disk import MIB, but, flip_bit, partials, tree_of
 from hub import Content, FakeHub, cache_truth, pull, repo_folder, snapshot, wrong_blobs
 
 SIZE = 200_000_000
@@ -39,18 +42,14 @@ def cache(world):
     assert run.code == 0 and cache_truth(home, "org/x", hub) == {}, run
 
 
-def but_receipts(tree):
-    """What was proved anew gets a receipt of now; nothing else may change."""
-    return {path: facts for path, facts in tree.items() if "/.hf-pull" not in path}
-
-
 @pytest.mark.parametrize("verb", [["verify"], ["--validate-only"]])
 def test_a_whole_cache_is_proved_without_a_byte(cache, verb):
+    """Receipts are renewed; nothing else may change."""
     hub, home, real, _ = cache
     before = tree_of(home / "hub")
     run = pull(*verb, "org/x", hub=hub, home=home)
     assert run.code == 0 and "4 files" in run.err, run
-    assert hub.requests("body") == [] and but_receipts(tree_of(home / "hub")) == but_receipts(before)
+    assert hub.requests("body") == [] and but(tree_of(home / "hub"), ".hf-pull") == but(before, ".hf-pull")
 
 
 def test_a_flipped_bit_is_found_with_its_block_and_nothing_is_changed(cache):
@@ -61,7 +60,7 @@ def test_a_flipped_bit_is_found_with_its_block_and_nothing_is_changed(cache):
     assert run.code == 4, run
     assert "model.bin" in run.err and "1 of 4 files damaged" in run.err and "block 123" in run.err, run.err
     assert "repair" in run.err
-    assert hub.requests("body") == [] and but_receipts(tree_of(home / "hub")) == but_receipts(before)
+    assert hub.requests("body") == [] and but(tree_of(home / "hub"), ".hf-pull") == but(before, ".hf-pull")
 
 
 @pytest.mark.parametrize("path", ["config.json", "block.bin", "sub/b.txt"])

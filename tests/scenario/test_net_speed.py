@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from hub import Content, FakeHub, gen_fast, repo_folder
+from hub import gen_fast, repo_folder
 from lab import MB, MIB, REPO, ends
 
-ALL = pytest.mark.skipif(os.environ.get("HFP_TEST_ALL", "") != "1" and os.environ.get("HFP_ALL", "") != "1", reason="long: ./test all")
+LONG = bool(os.environ.get("HFP_TEST_ALL") or os.environ.get("HFP_ALL"))      # ./test all
 
 
 def on_body(do, **match):
@@ -44,7 +44,7 @@ def test_a_bad_line_ends_with_little_more_than_the_file(lab):
     assert run.seconds < 40
 
 
-if "HFP_TEST_ALL" in os.environ and os.environ["HFP_TEST_ALL"] or os.environ.get("HFP_ALL"):
+if LONG:      # not skipped: a skip in CI is a failure, and this one is not of the usual suite
     @pytest.mark.timeout(1800)
     def test_the_bad_line_itself(lab):
         """87 KB/s with a reset every 5 MB, 60 MB: twelve minutes."""
@@ -75,15 +75,15 @@ def test_a_slow_line_with_one_connection(lab):
 
 
 def test_throttled_above_four_streams(lab):
-    """More than four streams and each creeps at 4 KB/s. It ends, and does not stay up there."""
+    """More than four streams and each creeps at 4 KB/s. The streams that brought this about are left, and it ends."""
     lab.file(60 * MB).start(options={"conn-rate": 2 * MB, "throttle-above": 4, "throttle-to": 4096})
     run = lab.pull()
     lab.assert_done(run)
     rows = lab.bodies()
-    late = [r for r in rows if r["t_ms"] > rows[0]["t_ms"] + 10_000]
-    assert run.seconds < 60
-    assert not late or most_at_once(late) <= 8
-    assert lab.server.bytes_served("model.bin") <= 60 * MB * 1.06 + 8 * MIB
+    assert run.seconds < 40, "four streams of 2 MB/s need 8 s"
+    crept = [r for r in rows if r["end"] == "client_gone" and r["bytes"] < 100_000]
+    assert len(crept) >= 4, "what was above the threshold was given up"
+    assert lab.server.bytes_served("model.bin") <= 60 * MB * 1.06 + 4 * MIB
 
 
 # ---- the limit -----------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_more_connections_where_they_pay(lab):
     lab.assert_done(run)
     rows = lab.bodies()
     assert 12 <= most_at_once(rows) <= 18
-    assert run.seconds < 40, "one alone would need two minutes"
+    assert run.seconds < 30, "one alone would need two minutes"
     connections = {r["conn"] for r in rows}
     assert len(connections) <= 20, "kept alive and used again"
     assert lab.server.bytes_served("model.bin") <= 240 * MB * 1.02
@@ -158,7 +158,7 @@ def test_few_connections_where_they_do_not_pay(lab):
     run = lab.pull()
     lab.assert_done(run)
     assert most_at_once(lab.bodies()) <= 10
-    assert run.seconds < 16
+    assert run.seconds < 12
     assert lab.server.bytes_served("model.bin") == 160 * MB
 
 
@@ -167,7 +167,7 @@ def test_few_connections_on_an_unshaped_line(lab):
     run = lab.pull()
     lab.assert_done(run)
     assert most_at_once(lab.bodies()) <= 10
-    assert len({r["conn"] for r in lab.bodies()}) < len(lab.bodies()) / 4
+    assert len({r["conn"] for r in lab.bodies()}) <= 10
 
 
 @pytest.mark.parametrize("workers", [2, 6])
@@ -205,14 +205,9 @@ def test_a_file_over_50_gb_goes_by_ranges(lab):
     partial = [p for p in (repo_folder(lab.home, REPO) / "blobs").iterdir() if p.name.endswith(".incomplete")]
     assert len(partial) == 1
     front = 16 * MIB
+    truth, empty = gen_fast(7, 0, front), bytes(MIB)
     with partial[0].open("rb") as file:
-        assert file.read(front) == gen_fast(7, 0, front)
-
-
-def test_beyond_four_gigabytes_offsets_are_whole(tmp_path):
-    """The end of a sparse file of 4.5 GB: resumed by what is recorded... only the plan and the first block are read."""
-    content = Content(tmp_path / "root")
-    content.repo(REPO, generated=[{"path": "model.bin", "size": 4_500_000_000, "seed": 7, "lfs": True}])
-    (tmp_path / "hashes").write_text(f"{'ab' * 32} 1 gen 4500000000 7\n")
-    with FakeHub(content.path, options={"hash-cache": tmp_path / "hashes"}) as hub:
-        assert hub.tree(REPO)["model.bin"]["size"] == 4_500_000_000
+        blocks = [file.read(MIB) for _ in range(front // MIB)]
+    recorded = [i for i, block in enumerate(blocks) if block != empty]
+    assert len(recorded) >= 4
+    assert all(blocks[i] == truth[i * MIB:(i + 1) * MIB] for i in recorded)

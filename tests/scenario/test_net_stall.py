@@ -80,7 +80,7 @@ def test_a_stall_is_said_with_its_reason_and_so_is_the_recovery(lab):
     lines = [line for line in run.err.splitlines() if line.startswith("  [org/x] ")]
     stalled = [i for i, line in enumerate(lines) if " STALLED " in line]
     assert stalled and lines[stalled[0]].split(": ", 1)[1], run
-    assert stalled[-1] < len(lines) - 1 and " STALLED " not in lines[-1], run
+    assert " STALLED " not in lines[-1] and " 100.0% " in lines[-1], run
 
 
 @pytest.mark.parametrize("workers", ["1", "4"])
@@ -93,8 +93,9 @@ def test_pauses_of_16_seconds_do_not_kill_a_healthy_transfer(lab, workers):
     rows = lab.bodies()
     if workers == "1":
         assert {r["end"] for r in rows} == {"done"}, [(r["first"], r["end"]) for r in rows]
-    assert "lost" not in run.err, run
-    assert lab.server.bytes_served("model.bin") == SIZE
+        assert "lost" not in run.err, run
+        assert lab.server.bytes_served("model.bin") == SIZE
+    assert lab.server.bytes_served("model.bin") <= SIZE + 3 * MIB
     assert 15 < run.seconds < 60
 
 

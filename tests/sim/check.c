@@ -23,6 +23,8 @@ void check_event(const struct hfp_event *e)
     if (s->received_bytes > s->total_bytes || s->recorded_bytes > s->received_bytes || s->proved_bytes > s->recorded_bytes)
         sim_fail("P8: received %" PRIu64 " of %" PRIu64 ", recorded %" PRIu64 ", proved %" PRIu64, s->received_bytes,
                  s->total_bytes, s->recorded_bytes, s->proved_bytes);
+    if (s->state == HFP_REPAIRING && sim->honest && sim->lies_told == 0)
+        sim_fail("P1: bytes that nobody got wrong do not match: %s", e->text ? e->text : "");
     sim->last_received = s->received_bytes;
     sim->last_recorded = s->recorded_bytes;
     sim->last_proved = s->proved_bytes;
@@ -36,11 +38,21 @@ void check_event(const struct hfp_event *e)
     snprintf(sim->message, sizeof sim->message, "%s", s->error.message);
 }
 
+void check_taken(struct sim_file *f, uint64_t at, uint64_t n)
+{
+    memset(f->taken + at, 1, (size_t)n);
+}
+
 /* P2: a block whose record was on the disk when this process began is not asked for again, as long as nobody lied. */
 void check_request(const struct sim_file *f, uint64_t first, uint64_t last)
 {
     if (sim->lies_told > 0 || sim->doubtful)
         return;
+    /* Pauses and suspends may cut a connection that held bytes back, and answers that make no sense are thrown away. */
+    bool plain = sim->honest && !sim->faults.steer && !sim->faults.suspend && !sim->faults.shift_range &&
+                 !sim->faults.ignore_range && !sim->faults.crashes;
+    if (plain && f->taken[first])
+        sim_fail("P2: byte %" PRIu64 " of %s was received and is asked for again", first, f->path);
     for (uint64_t b = first / BLOCK_BYTES; b <= last / BLOCK_BYTES; b++)
         if (f->recorded[b]) {
             sim_fail("P2: block %" PRIu64 " of %s was recorded and is asked for again", b, f->path);
@@ -89,8 +101,10 @@ static void note_digests(const char *name, const uint8_t *data, uint64_t size_by
 
 void check_incarnation_begins(void)
 {
-    for (unsigned i = 0; i < sim->files; i++)
+    for (unsigned i = 0; i < sim->files; i++) {
         memset(sim->file[i].recorded, 0, (size_t)blocks_of(sim->file[i].size_bytes) + 1);
+        memset(sim->file[i].taken, 0, (size_t)sim->file[i].size_bytes + 1);
+    }
     disk_each("/cache/models--sim--repo/blobs", note_digests, NULL);
     sim->last_received = sim->last_recorded = sim->last_proved = sim->last_in_place = 0;
 }

@@ -594,6 +594,16 @@ const uint8_t *disk_content(const char *path, uint64_t *size_bytes)
     return i->data ? i->data : (const uint8_t *)"";
 }
 
+void disk_rot(const char *path, uint64_t at)
+{
+    struct inode *i = disk_walk(disk->root, path, true, NULL, NULL);
+    if (!i || at >= i->size)
+        return;
+    i->data[at] ^= 16;
+    touch(i);
+    inode_sync(i, true);
+}
+
 void disk_each(const char *folder, void (*each)(const char *name, const uint8_t *data, uint64_t size_bytes, void *ctx),
                void *ctx)
 {

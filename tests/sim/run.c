@@ -247,8 +247,25 @@ static uint64_t all_bytes(void)
     return n;
 }
 
+/* The file is damaged and its receipt no longer holds: the next pull notices and mends it. */
+static void rot(void)
+{
+    char path[256];
+    struct sim_file *f = &sim->file[sim_random(sim->files)];
+    snprintf(path, sizeof path, "/cache/models--sim--repo/blobs/%s", f->etag);
+    disk_rot(path, sim_random(f->size_bytes));
+    sim->doubtful = true;
+    sim->honest = false;
+    incarnation(false);
+    if (!sim->failed && !(sim->done && sim->code == HFP_OK))
+        sim_fail("a damaged file is not mended: %s: %s", hfp_code_name(sim->code), sim->message);
+    if (!sim->failed)
+        check_end();
+}
+
 static void life(void)
 {
+    bool rots = sim->faults.rot;
     if (sim->faults.foreign)
         put_foreign();
     for (unsigned i = 0; i < sim->faults.crashes && !sim->failed && !(sim->done && sim->code == HFP_OK); i++) {
@@ -270,6 +287,8 @@ static void life(void)
         sim_fail("the next run in a healthy world does not finish: %s: %s", hfp_code_name(sim->code), sim->message);
     if (!sim->failed)
         check_end();
+    if (!sim->failed && rots)
+        rot();
 }
 
 bool run_seed(uint64_t seed, bool trace)

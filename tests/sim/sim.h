@@ -41,6 +41,7 @@ struct sim_faults {
     bool foreign;           /* another tool left partials */
     bool steer;             /* pauses, resumes, limits on the way */
     bool suspend;
+    bool rot;               /* a finished file changes on the disk afterwards */
 };
 
 struct sim_file {
@@ -50,6 +51,7 @@ struct sim_file {
     uint8_t *content;
     struct content_id id;
     uint8_t *recorded; /* per block: recorded when this incarnation began */
+    uint8_t *taken;    /* per byte: received in this incarnation */
 };
 
 struct heap_item {
@@ -83,6 +85,7 @@ struct sim {
     char message[512];
     uint64_t last_received, last_recorded, last_proved, last_in_place;
     uint64_t lies_told, body_bytes, requests;
+    bool honest;   /* nothing and nobody ever gives wrong bytes: then nothing ever needs repair */
     bool doubtful; /* bytes of unknown worth were here, or the disk failed: a record alone proves nothing */
 };
 
@@ -121,12 +124,14 @@ void disk_power_loss(void);    /* one of the legal states of what was not synced
 void disk_put(const char *path, const void *data, size_t n); /* as another tool would */
 /* Content below links; NULL when there is none. */
 const uint8_t *disk_content(const char *path, uint64_t *size_bytes);
+void disk_rot(const char *path, uint64_t at);                  /* flips a bit of a file, as a careless tool would */
 void disk_each(const char *folder, void (*each)(const char *name, const uint8_t *data, uint64_t size_bytes, void *ctx),
                void *ctx);
 void disk_set_capacity(uint64_t bytes);
 
 /* check.c */
 void check_event(const struct hfp_event *e);
+void check_taken(struct sim_file *f, uint64_t at, uint64_t n); /* body bytes that the engine took */
 void check_request(const struct sim_file *f, uint64_t first, uint64_t last);
 void check_rename(const char *folder, const char *name, const uint8_t *data, uint64_t size_bytes);
 void check_incarnation_begins(void);

@@ -23,7 +23,7 @@ struct exchange {
     unsigned address;             /* last digit */
     struct http_headers headers;
     char *text;                   /* body of an API answer; NULL: bytes of a file */
-    const struct sim_file *file;
+    struct sim_file *file;
     uint64_t pos, end;            /* of the body: offsets in text or in the file */
     enum broken broken;
     uint64_t break_at;
@@ -108,7 +108,7 @@ static void answer_tree(struct exchange *x, const char *url)
                  sim->commit, to);
 }
 
-static void answer_bytes(struct exchange *x, const struct sim_file *f)
+static void answer_bytes(struct exchange *x, struct sim_file *f)
 {
     const struct http_request *r = x->request;
     bool part = r->ranged && !sim_chance(sim->faults.ignore_range);
@@ -119,13 +119,13 @@ static void answer_bytes(struct exchange *x, const struct sim_file *f)
     x->end = part ? MIN(r->last + 1, f->size_bytes) : f->size_bytes;
     if (part && x->end > x->pos + 1 && sim_chance(20))
         x->end = x->pos + 1 + sim_random(x->end - x->pos); /* a shorter part than asked for, honestly announced */
+    if (part && x->end > x->pos + 1 && sim_chance(sim->faults.shift_range))
+        x->pos++; /* an honest answer to another question: must be refused */
     x->headers.content_length = sim_chance(sim->faults.lengthless) ? UINT64_MAX : x->end - x->pos;
     snprintf(x->headers.etag, sizeof x->headers.etag, "cdn-%s", f->etag);
     if (part)
         x->headers.range = (struct content_range){ .present = true, .total_known = true, .first = x->pos,
                                                    .last = x->end - 1, .total = f->size_bytes };
-    if (part && sim_chance(sim->faults.shift_range)) /* tells the truth about a wrong thing: must be refused */
-        x->headers.range.first++;
     x->flip_at = UINT64_MAX;
     bool lies = sim_chance(sim->faults.lie) || (sim->faults.lying_address && x->cdn && x->address == 2);
     if (lies && x->end > x->pos) {
@@ -155,7 +155,7 @@ static void decide_hub(struct exchange *x, const char *url)
         return;
     }
     const char *path = resolve ? strchr(resolve + 9, '/') : NULL;
-    const struct sim_file *f = path ? world_file(path + 1) : NULL;
+    struct sim_file *f = path ? world_file(path + 1) : NULL;
     if (!f)
         sim_fail("asked for %s, which nobody named", url);
     else if (f->lfs && !sim->direct) {
@@ -171,7 +171,7 @@ static void decide_hub(struct exchange *x, const char *url)
 static void decide_cdn(struct exchange *x, const char *url)
 {
     const char *sig = strstr(url, "?sig="), *path = strstr(url, "&f=");
-    const struct sim_file *f = path ? world_file(path + 3) : NULL;
+    struct sim_file *f = path ? world_file(path + 3) : NULL;
     if (x->request->token)
         sim_fail("P6: the token went to the CDN");
     if (sim_chance(sim->faults.expire))
@@ -262,7 +262,11 @@ static void send_piece(struct exchange *x)
     memcpy(piece, x->text ? (const uint8_t *)x->text + x->pos : x->file->content + x->pos, (size_t)n);
     if (!x->text && x->flip_at >= x->pos && x->flip_at < x->pos + n)
         piece[x->flip_at - x->pos] ^= 1;
+    struct sim_file *file = x->text ? NULL : x->file;
+    uint64_t at = x->pos;
     enum http_take take = x->request->body(x->request, piece, (size_t)n);
+    if (file && take == HTTP_TAKE)
+        check_taken(file, at, n);
     if (!x->request) /* cancelled inside */
         return;
     if (take == HTTP_PAUSE) {

@@ -43,6 +43,7 @@ static void make_file(struct sim_file *f, unsigned i)
     digest_free(d);
     content_id_hex(f->etag, &f->id);
     f->recorded = calloc(1, (size_t)blocks_of(f->size_bytes) + 1);
+    f->taken = calloc(1, (size_t)f->size_bytes + 1);
 }
 
 static unsigned some(unsigned most)
@@ -67,6 +68,7 @@ static void make_faults(struct sim_faults *f)
     f->foreign = sim_random(6) == 0;
     f->steer = sim_random(4) == 0;
     f->suspend = sim_random(10) == 0;
+    f->rot = sim_random(10) == 0;
     if (sim_random(15) == 0)
         f->full_disk = 1 + (unsigned)sim_random(20);
     if (sim_random(25) == 0)
@@ -88,6 +90,7 @@ void world_make(uint64_t seed)
     sim->rate_bytes_per_s = UINT64_C(1) << (12 + sim_random(12)); /* 4 KB/s to 8 MB/s, in blocks of 4 KiB */
     make_faults(&sim->faults);
     sim->doubtful = sim->faults.foreign || sim->faults.disk_error > 0;
+    sim->honest = !sim->doubtful && !sim->faults.power && !sim->faults.lying_address;
 }
 
 void world_free(void)
@@ -95,6 +98,7 @@ void world_free(void)
     for (unsigned i = 0; i < sim->files; i++) {
         free(sim->file[i].content);
         free(sim->file[i].recorded);
+        free(sim->file[i].taken);
     }
     free(sim->heap);
 }

@@ -292,7 +292,8 @@ static inline uint64_t tw_writes(struct world *w)
     uint64_t next = UINT64_MAX;
     for (unsigned i = 0; i < w->held_count;) {
         if (w->held[i].due_ns > w->now_ns) {
-            next = MIN(next, w->held[i++].due_ns);
+            next = MIN(next, w->held[i].due_ns);
+            i++;
             continue;
         }
         transfer_give_back(w->t, w->held[i].buf);
@@ -305,6 +306,7 @@ static inline uint64_t tw_writes(struct world *w)
 static inline bool tw_run(struct world *w, double seconds)
 {
     uint64_t end_ns = w->now_ns + (uint64_t)(seconds * (double)NS_PER_S);
+    w->stuck = false;
     while (!w->fault[0] && !tw_done(w)) {
         uint64_t next = transfer_turn(w->t);
         tw_check(w);

@@ -1,0 +1,38 @@
+/* test_pool.c: all the memory that bytes may sit in is counted, and the head of a file always gets some of it.
+ *
+ * Seen red on purpose: a reserve that everyone may take; a buffer mapped again although one was idle; a free count that
+ * forgets what was never mapped. */
+#include "base/pool.h"
+
+#include "tap.h"
+
+#include <stddef.h>
+
+int main(void)
+{
+    struct hfp_err err;
+    struct pool *p = NULL;
+    uint8_t *b[5], *h[2];
+    CHECK(pool_new(&p, 5, &err) == HFP_OK && pool_free_count(p) == 5 && pool_taken(p) == 0, "a new pool is all free");
+    for (int i = 0; i < 3; i++)
+        b[i] = pool_get(p, false);
+    CHECK(b[0] && b[1] && b[2] && !pool_get(p, false), "the last %d are not for everyone", POOL_RESERVED);
+    h[0] = pool_get(p, true);
+    h[1] = pool_get(p, true);
+    CHECK(h[0] && h[1] && !pool_get(p, true), "they are for the head, and then there is no more");
+    CHECK(pool_free_count(p) == 0 && pool_taken(p) == 5, "taken and free are counted");
+    b[0][0] = b[0][BLOCK_BYTES - 1] = 1;
+    CHECK(((uintptr_t)b[0] & 4095) == 0, "a buffer is a whole block, aligned to pages");
+    pool_put(p, h[1]);
+    CHECK(!pool_get(p, false) && pool_get(p, true) == h[1], "what came back is used again, by the head first");
+    pool_put(p, NULL);
+    CHECK(pool_free_count(p) == 0, "nothing given back is nothing");
+    for (int i = 0; i < 3; i++)
+        pool_put(p, b[i]);
+    pool_put(p, h[0]);
+    pool_put(p, h[1]);
+    CHECK(pool_free_count(p) == 5 && pool_taken(p) == 0, "everything is back");
+    pool_free(p);
+    pool_free(NULL);
+    return tap_end();
+}
