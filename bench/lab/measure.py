@@ -15,7 +15,8 @@ class Measured:
     wall_s: float = 0.0
     user_s: float = 0.0
     system_s: float = 0.0
-    rss_kib: int = 0       # highest sum over the program and its children that was seen
+    rss_kib: int = 0       # highest sum over the program and its children that was seen; the kernel's ru_maxrss would
+                           # count the Python that forked them
     anon_kib: int = 0
     stopped: bool = False  # ended on purpose by stop_when
     late: bool = False     # ended because its time was over
@@ -42,11 +43,12 @@ def tree(pid):
 
 
 def memory_kib(pid):
+    """Its peak of resident memory until now, and what is anonymous of it at this moment."""
     rss = anon = 0
     try:
         with open(f"/proc/{pid}/status") as f:
             for line in f:
-                if line.startswith("VmRSS:"):
+                if line.startswith("VmHWM:"):
                     rss = int(line.split()[1])
                 elif line.startswith("RssAnon:"):
                     anon = int(line.split()[1])
@@ -75,7 +77,8 @@ class _Watch(threading.Thread):
         self.over = threading.Event()
 
     def run(self):
-        while not self.over.wait(POLL_S):
+        begun = time.monotonic()
+        while not self.over.wait(POLL_S if time.monotonic() - begun > 0.1 else POLL_S / 5):  # a short run has a peak as well
             sums = [sum(column) for column in zip(*(memory_kib(pid) for pid in tree(self.pid)))]
             self.result.rss_kib = max(self.result.rss_kib, sums[0])
             self.result.anon_kib = max(self.result.anon_kib, sums[1])
@@ -110,5 +113,4 @@ def run(command, env, folder, watch=True, timeout_s=900, stop_when=None, group=N
         watcher.join()
     child.returncode = result.code = os.waitstatus_to_exitcode(status)
     result.user_s, result.system_s = usage.ru_utime, usage.ru_stime
-    result.rss_kib = max(result.rss_kib, usage.ru_maxrss)  # a short run can end between two samples
     return result

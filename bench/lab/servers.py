@@ -25,8 +25,8 @@ pid {dir}/nginx.pid;
 error_log {dir}/error.log warn;
 events {{ worker_connections 1024; }}
 http {{
-    access_log {dir}/access.log line;
     log_format line '$msec $server_port $status $body_bytes_sent $connection $request_method $http_range';
+    access_log {dir}/access.log line;
     sendfile on;
     tcp_nopush on;
     keepalive_requests 100000;

@@ -77,6 +77,14 @@ static bool is_token(const char *text, size_t at)
            strspn(text + at + 3, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") >= 16;
 }
 
+/* Where the token of "Bearer <token>" begins. Blanks may come before it, and the word itself is none. */
+static size_t bearer_token(const char *text, size_t at)
+{
+    while (strncasecmp(text + at, "Bearer ", 7) == 0)
+        at += 7 + strspn(text + at + 7, " ");
+    return at;
+}
+
 void log_redact(char *text)
 {
     bool in_url = false;
@@ -89,13 +97,22 @@ void log_redact(char *text)
         } else if (text[i] == '?' && (in_url || is_query(text + i))) {
             i = cut_query(text, i);
         } else if (strncasecmp(text + i, "Bearer ", 7) == 0) {
-            i = cut_token(text, i + 7);
+            i = cut_token(text, bearer_token(text, i));
         } else if (is_token(text, i)) {
             i = cut_token(text, i);
         } else {
             i++;
         }
     }
+}
+
+/* A text that was cut loses its last word: half a token, or a password without its "@", is no longer known as one. */
+static void drop_cut_word(char text[LOG_TEXT_MAX])
+{
+    size_t n = LOG_TEXT_MAX - 4; /* "..." and the NUL */
+    while (n > 0 && !ends_word(text[n - 1]))
+        n--;
+    memcpy(text + n, "...", 4);
 }
 
 void log_at(const struct log *log, int level, const char *fmt, ...)
@@ -105,8 +122,10 @@ void log_at(const struct log *log, int level, const char *fmt, ...)
     char text[LOG_TEXT_MAX];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (n >= LOG_TEXT_MAX)
+        drop_cut_word(text);
     log_redact(text);
     log->sink(log->ctx, level, text);
 }

@@ -69,13 +69,14 @@ int lock_try(int *fd, const struct place *p, struct hfp_err *err)
     return err_set(err, HFP_E_LOCKED, "the lock file of %s vanishes again and again", p->etag);
 }
 
-/* One line of proc(5) locks: "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131073 0 EOF". */
+/* One line of proc(5) locks: "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131073 0 EOF". Widths, for sscanf() does not say
+ * when a number overflows. */
 static long holder_in_line(const char *line, const struct stat *st)
 {
     long pid = 0;
     unsigned major_ = 0, minor_ = 0;
     uint64_t inode = 0;
-    if (sscanf(line, "%*u: FLOCK %*s %*s %ld %x:%x:%" SCNu64, &pid, &major_, &minor_, &inode) != 4)
+    if (sscanf(line, "%*9u: FLOCK %*s %*s %9ld %7x:%7x:%19" SCNu64, &pid, &major_, &minor_, &inode) != 4)
         return 0;
     bool same = major_ == major(st->st_dev) && minor_ == minor(st->st_dev) && inode == st->st_ino;
     return same && pid > 0 ? pid : 0;

@@ -52,7 +52,7 @@ static uint64_t start_ticks(uint64_t pid)
         return 0;
     for (int field = 3; at && field <= 22; field++)
         at = strchr(at + 1, ' ');
-    if (!at || sscanf(at, "%" SCNu64, &ticks) != 1)
+    if (!at || sscanf(at, "%19" SCNu64, &ticks) != 1)
         return 0;
     return ticks;
 }

@@ -112,7 +112,8 @@ static int write_whole(int dir, const struct place *p, const uint8_t head[DIGEST
         rc = io_pwrite_all(fd, blocks[1], (size_t)(count - 1) * BLAKE3_BYTES, sizeof small, err);
     if (!rc)
         rc = io_close(&fd, err, tmp);
-    if (!rc && io->renameat(dir, tmp, dir, p->receipt_name) < 0)
+    /* ENOENT: another process that proved the same file wrote the same temporary file, and was quicker. */
+    if (!rc && io->renameat(dir, tmp, dir, p->receipt_name) < 0 && errno != ENOENT)
         rc = err_sys(err, HFP_E_IO, errno, "rename %s", tmp);
     if (rc)
         io->unlinkat(dir, tmp, 0);

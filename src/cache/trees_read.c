@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define SNIPPET_MAX (16u << 10)    /* one file; the longest path (4,095 bytes) takes 12 KiB in ASCII escapes */
+#define SNIPPET_MAX (32u << 10)    /* one file; 4,095 control characters, the worst path, take 24 KiB in escapes */
 #define TREES_BYTES_MAX (1u << 30) /* LISTING_FILES_MAX files at twice the usual 250 bytes */
 #define SKIP_DEPTH_MAX 64u         /* one bit each in a uint64_t */
 
@@ -64,7 +64,7 @@ static int expect(struct scan *s, char want)
 static int keep_byte(struct scan *s, char c)
 {
     if (s->used == SNIPPET_MAX)
-        return corrupt(s, "an entry of more than 16 KiB");
+        return corrupt(s, "an entry of more than 32 KiB");
     s->snippet[s->used++] = c;
     return HFP_OK;
 }

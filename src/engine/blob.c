@@ -99,6 +99,8 @@ struct errand_task {
 static int link_all(const struct blob *b, int64_t unix_s, struct hfp_err *err)
 {
     const struct job *job = b->job;
+    if (links_come_last(&b->place))
+        return HFP_OK;
     for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
         const char *path = listing_at(job->listing, f)->path;
         if (publish_linked(&b->place, job->commit, path))
@@ -108,6 +110,13 @@ static int link_all(const struct blob *b, int64_t unix_s, struct hfp_err *err)
             return rc;
     }
     return HFP_OK;
+}
+
+/* What lies there is not the file that we read and found wrong: someone else has repaired it meanwhile. */
+static bool replaced(const struct blob *b, const struct stat *now)
+{
+    return b->bad.st_ino != now->st_ino || b->bad.st_ctim.tv_sec != now->st_ctim.tv_sec ||
+           b->bad.st_ctim.tv_nsec != now->st_ctim.tv_nsec;
 }
 
 /* Under the lock: someone else may have finished it while we waited. */
@@ -120,9 +129,9 @@ static int claim_locked(struct errand_task *e)
         e->outcome = BLOBEV_HERE;
         return publish_empty(&b->place, e->unix_s, &e->err);
     }
-    if (!spec->force && !b->damaged) {
+    if (!spec->force) {
         receipt_look(&look, &b->place);
-        if (look.file_present) {
+        if (look.file_present && (!b->damaged || replaced(b, &look.st))) {
             e->outcome = look.verdict == RECEIPT_HOLDS ? BLOBEV_HERE : BLOBEV_PRESENT;
             return HFP_OK;
         }
@@ -214,6 +223,7 @@ static void proved(struct blob *b, const struct errand_task *e)
         return;
     }
     running_damaged(b);
+    b->bad = e->prove.st;
     char text[200], size[UNITS_TEXT], where[UNITS_TEXT];
     bool absent = e->prove.verdict == PROVE_ABSENT;
     uint64_t at = e->prove.first_bad * BLOCK_BYTES;

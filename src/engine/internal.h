@@ -66,6 +66,7 @@ struct job {
     bool step_begun;
     bool cancelled, paused, ending, stale, asked_locally;
     bool local_only; /* no request may be sent: offline, or the Hub was not reached and what is here is tried */
+    bool work_done;  /* anything is fetched, proved or linked: the end is looked at once more */
     bool wake;       /* something happened that wants another turn at once */
     uint64_t next_ns; /* when the step wants its next turn */
     unsigned busy; /* tasks in flight that point here or to a blob of ours */
@@ -159,6 +160,7 @@ struct blob {
     unsigned tries;
     bool opinion_hash_due;
     uint64_t repaired_bytes, asked_open;
+    struct stat bad;                /* damaged: of the file that was read and is wrong; st_ino 0: there was none */
     /* waiting for someone else's lock */
     uint64_t locked_since_ns, locked_retry_ns, holder_bytes;
     long holder;
@@ -210,6 +212,12 @@ void running_sweep(struct job *job);                    /* frees what has ended 
 void planning_turn(struct job *job);                    /* STEP_RUN of the dry run */
 
 /* finishing.c: STEP_FINISH, STEP_CLOSE */
+/* Snapshot links are made when all is in place: hf cache prune removes a snapshot that no ref names yet, and with it
+ * what its links lead to. Where the snapshot holds the files themselves, they are there as soon as they are proved. */
+static inline bool links_come_last(const struct place *p)
+{
+    return place_is_blob(p) && p->store->symlinks;
+}
 void finishing_turn(struct job *job);
 void closing_turn(struct job *job, uint64_t now_ns);
 

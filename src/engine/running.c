@@ -60,7 +60,8 @@ static bool room_for(struct job *job, const struct plan_blob *pb)
 
 static bool needs_nothing(const struct job *job, const struct plan_blob *pb)
 {
-    return pb->action == PLAN_HERE && pb->linked && job->spec.verb == HFP_PULL;
+    bool later = job->store->symlinks && !job->store->is_local;
+    return pb->action == PLAN_HERE && (pb->linked || later) && job->spec.verb == HFP_PULL;
 }
 
 static void feed(struct job *job)
@@ -112,7 +113,8 @@ struct publish_task {
 static int publish_one(struct job *job, struct blob *b, int64_t unix_s, struct hfp_err *err)
 {
     int rc = publish_blob(&b->place, &b->partial, b->small ? b->small_block : NULL, unix_s, err);
-    for (uint32_t f = job->plan->blob[b->index].file; !rc && f != UINT32_MAX; f = job->plan->next_file[f])
+    uint32_t first = links_come_last(&b->place) ? UINT32_MAX : job->plan->blob[b->index].file;
+    for (uint32_t f = first; !rc && f != UINT32_MAX; f = job->plan->next_file[f])
         rc = publish_link(&b->place, job->commit, listing_at(job->listing, f)->path, unix_s, err);
     if (!rc)
         partial_sweep(&b->place, unix_s);
@@ -239,6 +241,7 @@ static void ended_well(struct job *job, struct blob *b)
     uint64_t size_bytes = b->file->size_bytes;
     pipeline_count(b, size_bytes - b->counted_bytes);
     bool planned_here = job->plan->blob[b->index].action == PLAN_HERE, was_here = planned_here && !b->damaged;
+    job->plan->blob[b->index].done = true;
     if (!planned_here) { /* else the plan has counted it; the four counts never run back, so nor do they count twice */
         job->status.proved_bytes += size_bytes;
         job->status.in_place_bytes += size_bytes;
@@ -256,6 +259,7 @@ void running_damaged(struct blob *b)
 {
     struct job *job = b->job;
     b->damaged = true;
+    job->plan->blob[b->index].done = false;
     if (!b->counted_proved)
         return;
     b->counted_proved = false;
@@ -322,13 +326,7 @@ static int verify_verdict(struct job *job, struct hfp_err *err)
 static void all_done(struct job *job)
 {
     struct hfp_err err;
-    if (job->file_error.code != HFP_OK) {
-        err = job->file_error;
-        size_t used = strlen(err.message);
-        snprintf(err.message + used, sizeof err.message - used, ". The other %llu of %u files are proved and in place",
-                 (unsigned long long)job->status.files_proved, job->plan->files);
-        job_end(job, &err);
-    } else if (job->spec.verb == HFP_VERIFY) {
+    if (job->spec.verb == HFP_VERIFY) {
         if (verify_verdict(job, &err) != HFP_OK)
             job_end(job, &err);
         else

@@ -198,6 +198,7 @@ static void planned(struct job *job)
         say_stale(job);
     note_state(job, HFP_EV_PLAN);
     bool writes = job->spec.verb == HFP_PULL || job->spec.verb == HFP_REPAIR;
+    job->work_done = sums.fetch_files > 0 || sums.prove_files > 0 || !sums.all_linked || job->spec.verb == HFP_REPAIR;
     bool needs = sums.fetch_files > 0 || sums.prove_files > 0 || !sums.all_linked || job->spec.verb == HFP_REPAIR ||
                  job->listing_new || strcmp(job->commit, job->local_commit) != 0; /* receipts, trees/, the ref */
     if (writes && check_space(job, &sums, &err) != HFP_OK)

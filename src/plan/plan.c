@@ -151,6 +151,7 @@ void plan_fact(struct plan *p, uint32_t blob, const struct plan_fact *f)
     uint64_t size_bytes = listing_at(p->listing, b->file)->size_bytes;
     b->action = (uint8_t)decide(p, f, size_bytes);
     b->linked = f->linked;
+    b->done = b->action == PLAN_HERE;
     b->wrong_size = f->wrong_size;
     b->here_bytes = 0;
     b->guessed_bytes = b->held_bytes = 0;

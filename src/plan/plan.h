@@ -34,6 +34,7 @@ struct plan_blob {
     uint32_t file;            /* first wanted file with this content: index in the listing */
     uint8_t action;           /* enum plan_action */
     bool linked, wrong_size;
+    bool done;                /* its content is in place and proved */
     uint64_t here_bytes;      /* counts as received and recorded from the start */
     uint64_t guessed_bytes, held_bytes;
 };

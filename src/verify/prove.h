@@ -15,6 +15,7 @@ struct prove {
     /* results */
     enum prove_verdict verdict;
     uint64_t bad_blocks, first_bad; /* against the receipt's digests, when it has them */
+    struct stat st;                /* of the file that was read, as it was before; st_ino 0 when there was none */
     bool blocks_known;             /* the receipt had digests, so bad_blocks means something */
 };
 

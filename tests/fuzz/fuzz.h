@@ -61,7 +61,7 @@ static inline bool has_controls(const char *text)
 /* A refusal says so in both places, in words that end. */
 static inline void must_be_told(int rc, const struct hfp_err *err)
 {
-    MUST(rc != HFP_OK && err->code == rc, "the error carries the code that was returned");
+    MUST(rc != HFP_OK && (int)err->code == rc, "the error carries the code that was returned");
     MUST(err->message[0] && memchr(err->message, 0, sizeof err->message), "an error has a message, and it ends");
 }
 

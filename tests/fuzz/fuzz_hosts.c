@@ -13,12 +13,14 @@ static void saved_again(const struct hosts *h)
     struct hosts *again = NULL;
     size_t n = 0, m = 0;
     MUST(hosts_save(h, MEMORY_DIR, NULL) == HFP_OK, "what was learned is saved");
-    AUTO_FREE char *first = text_of(memory_get(FILE_NAME, &n), n);
+    const uint8_t *file = memory_get(FILE_NAME, &n);
+    AUTO_FREE char *first = text_of(file, n);
     MUST(strlen(first) == n, "the file is text");
     MUST(hosts_new(&again, NULL, HFP_ANY_FAMILY, NULL) == HFP_OK && hosts_load(again, MEMORY_DIR, NULL) == HFP_OK,
          "what was saved is loaded");
     MUST(hosts_save(again, MEMORY_DIR, NULL) == HFP_OK, "and saved");
-    AUTO_FREE char *second = text_of(memory_get(FILE_NAME, &m), m);
+    file = memory_get(FILE_NAME, &m);
+    AUTO_FREE char *second = text_of(file, m);
     MUST(n == m && memcmp(first, second, n) == 0, "as the same bytes");
     for (char *rest = first, *line; (line = strsep(&rest, "\n")) != NULL;) {
         line[strcspn(line, " ")] = 0;
@@ -35,8 +37,6 @@ static void picks_must_hold(struct hosts *h, const char *pin)
     snprintf(key, sizeof key, "%.*s", (int)strcspn(pin + 1, " "), pin[0] ? pin + 1 : "");
     const char *avoid[] = { "192.0.2.1" };
     const char *picked = hosts_pick(h, key, avoid, 1, 1);
-    uint8_t raw[16];
-    (void)raw;
     MUST(!picked || (picked[0] && strspn(picked, "0123456789abcdef.:") == strlen(picked)),
          "only numbers are addresses");
     MUST(!picked || strcmp(picked, avoid[0]) != 0, "what is to be avoided is not picked");
@@ -66,8 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rc == HFP_E_VERSION) {
         size_t m = 0;
         MUST(hosts_save(h, MEMORY_DIR, &err) == HFP_OK, "another version is no error at the end");
-        MUST(memory_get(FILE_NAME, &m) && m == in.n && memcmp(memory_get(FILE_NAME, &m), in.at, m) == 0,
-             "and is left alone");
+        const uint8_t *file = memory_get(FILE_NAME, &m);
+        MUST(file && m == in.n && memcmp(file, in.at, m) == 0, "and is left alone");
     } else {
         saved_again(h);
     }

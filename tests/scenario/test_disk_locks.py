@@ -3,6 +3,7 @@
 Seen red on purpose, each with hf-pull broken so:
     the lock taken as a shared one                 test_waits_for_a_lock_of_the_flock_tool (the owner record still keeps two of us apart)
     the lock and the owner record ignored          test_two_at_once_fetch_each_blob_once
+    what another run repaired moved aside again    test_five_at_once_on_a_finished_and_a_damaged_cache
     no sweep after publishing                      test_stale_partials_are_swept_after_publishing
     a link followed when a blob is moved aside     test_a_blob_in_a_shared_store_is_never_written_through
 """

@@ -7,14 +7,14 @@ Seen red on purpose, each with hf-pull broken so:
     space reserved ahead counted as still needed   test_preflight_counts_what_is_here
     a reserve that fails ending the file           test_a_quota_smaller_than_the_file_keeps_what_fits
     partials dropped on a full disk                test_a_quota_that_is_reached_in_the_middle, ..._smaller_than_the_file_...
-    a receipt that cannot be written an error      test_a_read_only_cache_without_receipts_is_hashed_and_a_success
+    a receipt that cannot be written an error      test_a_read_only_cache_without_receipts_is_hashed_and_a_success,
+                                                   test_a_full_disk_costs_a_complete_cache_only_its_receipts
 """
 
-import errno
+import contextlib
 import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -243,6 +243,21 @@ def test_a_quota_smaller_than_the_file_keeps_what_fits(hub, tmp_path):
         assert run.code == 7 and re.search("quota", run.err, re.I), run
         assert len(recorded(home, "org/big")) >= 20, "what the quota had room for was not used"
         kept_and_finished(hub, home, "org/big", lambda: order("btrfs", "qgroup", "limit", "none", at / "vol"))
+
+
+def test_a_full_disk_costs_a_complete_cache_only_its_receipts(hub, tmp_path):
+    """Another tool's files, no room for a receipt: hashed, proved, a success."""
+    with tmpfs(tmp_path / "mnt", "100M") as at:
+        home = at / "home"
+        assert pull("org/x", hub=hub, home=home).code == 0
+        shutil.rmtree(repo_folder(home, "org/x") / ".hf-pull")
+        path = at / "rest"
+        with open(path, "wb") as f, contextlib.suppress(OSError):
+            while True:
+                f.write(bytes(65536))
+                f.flush()
+        run = pull("org/x", hub=hub, home=home)
+        assert run.code == 0 and cache_truth(home, "org/x", hub) == {}, run
 
 
 def test_a_full_disk_at_the_first_folder_is_exit_7(hub, tmp_path):

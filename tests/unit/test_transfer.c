@@ -228,7 +228,7 @@ static void test_rows(void)
                   f->failed <= 1 && w.group[0].gave_up <= 1;
         if (!CHECK(ok, "%s: comes to the right end", rows[i].name))
             printf("# %s %s %s %s\n", w.fault, w.stuck ? "stuck" : "", hfp_code_name(code), w.group[0].error.message);
-        if (!CHECK(ms(&w) <= rows[i].seconds * 1000 && stats(&w)->requests <= rows[i].requests &&
+        if (!CHECK((double)ms(&w) <= rows[i].seconds * 1000 && stats(&w)->requests <= rows[i].requests &&
                        stats(&w)->wire_bytes <= size + rows[i].extra && (outcome != WHOLE || stats(&w)->received_bytes == size),
                    "%s: in time, with few requests and bytes", rows[i].name))
             printf("# %llu ms, %" PRIu64 " requests, wire %" PRIu64 ", received %" PRIu64 "\n", ms(&w), stats(&w)->requests,

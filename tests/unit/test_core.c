@@ -1,0 +1,538 @@
+/* test_core.c: the whole engine on a fake wire, a fake clock and a real folder.
+ *
+ * Tasks run inside poll(), at once or after a time of their own, or on real threads (which is for ThreadSanitizer).
+ * Seen red on purpose: counts that run back; a job that ends without DONE; a wake-up that never comes (the job then
+ * hangs and the run is cut off); a wrong file that is published; a second pull that asks for bytes; recorded blocks asked
+ * for again after a kill; a verify that makes files; a disk error that a verify swallows; requests missing in the last
+ * event; a file counted twice as proved. */
+#include "base/auto.h"
+#include "base/digest.h"
+#include "base/work.h"
+#include "engine/core.h"
+#include "engine/events.h"
+#include "fake_http.h"
+
+#include "tap.h"
+
+#include <ftw.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HUB "http://hub.test"
+#define MB UINT64_C(1048576)
+#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+
+/* ---- the Hub ---- */
+
+static const struct { const char *path; uint64_t size; unsigned seed; bool lfs; } files[] = {
+    { "config.json", 700, 1, false }, { "copy.bin", 6 * MB + 99, 2, true }, { "empty.txt", 0, 3, false },
+    { "model.bin", 6 * MB + 99, 2, true }, { "sub/tokenizer.json", 300000, 4, false },
+};
+#define FILES ARRAY_LEN(files)
+
+static char tree[4096];
+
+static struct content_id id_of(unsigned i)
+{
+    struct digest *d = NULL;
+    struct content_id id = { 0 };
+    uint8_t *b = malloc((size_t)files[i].size + 1);
+    fh_content(b, 0, (size_t)files[i].size, files[i].seed);
+    digest_new(&d, files[i].lfs ? DIGEST_SHA256 : DIGEST_GIT_SHA1, files[i].size, NULL);
+    digest_add(d, b, (size_t)files[i].size, NULL);
+    digest_end(d, &id, NULL);
+    digest_free(d);
+    free(b);
+    return id;
+}
+
+static void make_tree(void)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < FILES; i++) {
+        char hex[65];
+        struct content_id id = id_of(i);
+        content_id_hex(hex, &id);
+        n += (size_t)snprintf(tree + n, sizeof tree - n, "%s{\"type\":\"file\",\"path\":\"%s\",\"size\":%" PRIu64 ",\"oid\":\"%s\"",
+                              i ? "," : "[", files[i].path, files[i].size, files[i].lfs ? COMMIT : hex);
+        if (files[i].lfs)
+            n += (size_t)snprintf(tree + n, sizeof tree - n, ",\"lfs\":{\"oid\":\"%s\",\"size\":%" PRIu64 ",\"pointerSize\":130}",
+                                  hex, files[i].size);
+        n += (size_t)snprintf(tree + n, sizeof tree - n, "}");
+    }
+    snprintf(tree + n, sizeof tree - n, "]");
+}
+
+/* ---- tasks without threads ---- */
+
+struct fake_work {
+    struct work base;
+    uint64_t *now_ns, delay_ns;
+    struct task *head, **tail;
+    uint64_t due[4096];
+    unsigned first, count;
+};
+
+static void fw_submit(struct work *base, enum work_lane lane, struct task *t)
+{
+    struct fake_work *w = (struct fake_work *)base;
+    (void)lane;
+    t->next = NULL;
+    *w->tail = t;
+    w->tail = &t->next;
+    w->due[(w->first + w->count++) % ARRAY_LEN(w->due)] = *w->now_ns + w->delay_ns;
+    assert(w->count < ARRAY_LEN(w->due));
+}
+
+static bool fw_poll(struct work *base)
+{
+    struct fake_work *w = (struct fake_work *)base;
+    bool any = false;
+    for (unsigned n = w->count; n > 0 && w->due[w->first] <= *w->now_ns; n--) {
+        struct task *t = w->head;
+        w->head = t->next;
+        if (!w->head)
+            w->tail = &w->head;
+        w->first = (w->first + 1) % ARRAY_LEN(w->due);
+        w->count--;
+        t->run(t);
+        t->done(t);
+        any = true;
+    }
+    return any;
+}
+
+static unsigned fw_busy(const struct work *base)
+{
+    return ((const struct fake_work *)(const void *)base)->count;
+}
+
+/* ---- the rig ---- */
+
+struct rig {
+    uint64_t now_ns;
+    struct fake_http http;
+    struct fake_work fake;
+    struct work *work;
+    bool threads;
+    struct events *events;
+    struct core *core;
+    void (*serve)(struct rig *r, const struct http_request *q, struct fh_answer *a);
+    uint64_t file_bytes, file_requests, number;
+    /* what was seen */
+    unsigned done_events, plans, stalls;
+    struct hfp_status last, before;
+    bool ran_back;
+    unsigned files[HFP_FILE_PLANNED + 1];
+    uint64_t job;
+};
+
+static char root[64];
+
+static struct clock_now rig_clock(void *ctx)
+{
+    const struct rig *r = ctx;
+    return (struct clock_now){ r->now_ns, r->now_ns, 1800000000000 + (int64_t)(r->now_ns / NS_PER_MS) };
+}
+
+static void serve_good(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    (void)r;
+    a->bytes_per_s = 20 * MB;
+    if (strstr(q->url, "/revision/"))
+        fh_answer_text(a, 200, "{\"sha\":\"" COMMIT "\"}");
+    else if (strstr(q->url, "/tree/"))
+        fh_answer_text(a, 200, tree);
+    else
+        for (unsigned i = 0; i < FILES; i++)
+            if (strstr(q->url, files[i].path)) {
+                a->seed = files[i].seed;
+                fh_answer_file(a, q, files[i].size);
+            }
+}
+
+static bool is_file(const struct http_request *q)
+{
+    return strstr(q->url, "/resolve/") != NULL;
+}
+
+static void script(void *ctx, const struct http_request *q, struct fh_answer *a)
+{
+    struct rig *r = ctx;
+    r->number++;
+    r->serve(r, q, a);
+    r->file_requests += is_file(q);
+    r->file_bytes += is_file(q) ? MIN(a->length, a->cut_at) : 0;
+}
+
+static void no_wake(void *ctx)
+{
+    (void)ctx;
+}
+
+static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_request *, struct fh_answer *), uint64_t delay_ns,
+                  bool threads)
+{
+    struct hfp_err err;
+    *r = (struct rig){ .now_ns = 1000 * NS_PER_S, .serve = serve, .threads = threads };
+    fh_init(&r->http, &r->now_ns, script, r);
+    r->http.resumes_later = true;
+    r->fake = (struct fake_work){ .base = { fw_submit, fw_poll, fw_busy, NULL }, .now_ns = &r->now_ns, .delay_ns = delay_ns };
+    r->fake.tail = &r->fake.head;
+    r->work = &r->fake.base;
+    int rc = threads ? work_threads_new(&r->work, no_wake, NULL, &err) : HFP_OK;
+    rc |= events_new(&r->events, &err);
+    struct core_config c = { .user = { .endpoint = HUB, .token = "hf_secret", .hub_cache = root, .chunk_bytes = 4 * MB,
+                                       .max_rounds = 3 },
+                             .http = &r->http.base, .work = r->work, .events = r->events, .now = rig_clock, .clock_ctx = r,
+                             .seed = 7 };
+    rc |= core_new(&r->core, &c, &err);
+    assert(rc == HFP_OK);
+}
+
+static uint64_t start(struct rig *r, enum hfp_verb verb)
+{
+    struct hfp_err err;
+    struct hfp_job_spec spec = { .verb = verb, .repo = "ns/name" };
+    int rc = core_start(r->core, &spec, &r->job, &err);
+    assert(rc == HFP_OK);
+    return r->job;
+}
+
+static void look(struct rig *r)
+{
+    for (const struct hfp_event *ev; (ev = events_next(r->events));) {
+        const struct hfp_status *s = &ev->status;
+        r->done_events += ev->type == HFP_EV_DONE;
+        r->plans += ev->type == HFP_EV_PLAN;
+        r->stalls += ev->type == HFP_EV_STALLED;
+        if (ev->type == HFP_EV_FILE)
+            r->files[ev->file_state]++;
+        if (s->job == r->before.job)
+            r->ran_back |= s->received_bytes < r->before.received_bytes || s->recorded_bytes < r->before.recorded_bytes ||
+                           s->proved_bytes < r->before.proved_bytes || s->in_place_bytes < r->before.in_place_bytes ||
+                           s->received_bytes < s->recorded_bytes || s->recorded_bytes < s->proved_bytes ||
+                           (s->total_bytes && s->received_bytes > s->total_bytes) || s->files_proved > s->files;
+        r->before = r->last = *s;
+    }
+}
+
+/* Until the core is idle, or so much time has passed. */
+static bool run(struct rig *r, double seconds)
+{
+    uint64_t end_ns = r->now_ns + (uint64_t)(seconds * (double)NS_PER_S);
+    while (!core_idle(r->core) && r->now_ns < end_ns) {
+        uint64_t next = core_turn(r->core);
+        look(r);
+        next = MIN(next, fh_next_ns(&r->http));
+        if (r->threads && r->work->busy(r->work) > 0)
+            next = MIN(next, r->now_ns + NS_PER_MS);
+        else if (!r->threads && r->fake.count > 0)
+            next = MIN(next, r->fake.due[r->fake.first]);
+        if (next == UINT64_MAX)
+            break; /* nothing would ever happen again */
+        r->now_ns = MIN(MAX(next, r->now_ns), end_ns);
+        if (r->threads && r->work->busy(r->work) > 0)
+            usleep(50);
+        for (unsigned n = 0; n < 4 && fh_step(&r->http); n++)
+            continue;
+        r->work->poll(r->work);
+    }
+    look(r);
+    return core_idle(r->core);
+}
+
+static void end(struct rig *r, const char *name)
+{
+    core_cancel_all(r->core);
+    CHECK(run(r, 1000) && fh_running(&r->http) == 0 && r->work->busy(r->work) == 0, "%s: nothing is left over", name);
+    CHECK(!r->ran_back, "%s: no count ran back, none above the total", name);
+    if (r->threads)
+        r->work->free(r->work);
+    core_free(r->core);
+    events_free(r->events);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+static void fresh(void)
+{
+    if (root[0])
+        nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    snprintf(root, sizeof root, "/tmp/hfp-core-XXXXXX");
+    if (!mkdtemp(root))
+        exit(99);
+}
+
+static const char *in_snapshot(const char *path)
+{
+    static char out[256];
+    snprintf(out, sizeof out, "%s/models--ns--name/snapshots/" COMMIT "/%s", root, path);
+    return out;
+}
+
+static bool right(unsigned i)
+{
+    FILE *f = fopen(in_snapshot(files[i].path), "rb");
+    uint8_t *want = malloc((size_t)files[i].size + 1), *got = malloc((size_t)files[i].size + 1);
+    size_t n = f ? fread(got, 1, (size_t)files[i].size + 1, f) : 0;
+    fh_content(want, 0, (size_t)files[i].size, files[i].seed);
+    bool ok = f && n == files[i].size && memcmp(want, got, n) == 0;
+    if (f)
+        fclose(f);
+    free(want);
+    free(got);
+    return ok;
+}
+
+static bool all_right(void)
+{
+    for (unsigned i = 0; i < FILES; i++)
+        if (!right(i))
+            return false;
+    return true;
+}
+
+#define CONTENT (6 * MB + 99 + 700 + 300000)
+
+/* ---- the tests ---- */
+
+static void test_pull(uint64_t delay_ns, bool threads, const char *name)
+{
+    struct rig r;
+    fresh();
+    begin(&r, serve_good, delay_ns, threads);
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 600) && r.done_events == 1 && r.plans == 1 && r.last.state == HFP_DONE, "%s: a pull ends, once (%s)", name,
+          r.last.error.message);
+    CHECK(all_right() && r.last.proved_bytes == CONTENT && r.last.in_place_bytes == CONTENT && r.last.files_proved == FILES,
+          "%s: every file is in place and proved", name);
+    CHECK(r.file_bytes == CONTENT && r.last.wire_bytes == CONTENT, "%s: equal contents came once: %" PRIu64, name, r.file_bytes);
+    CHECK_U64(r.last.requests, r.http.starts, "%s: the last event counts every request", name);
+    uint64_t before = r.http.starts;
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && r.http.starts == before + 1 && r.last.files_proved == FILES,
+          "%s: a second pull asks for the revision and nothing else", name);
+    start(&r, HFP_VERIFY);
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && r.last.files_proved == FILES, "%s: verify reads it and agrees", name);
+    end(&r, name);
+}
+
+static void serve_slowly(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    serve_good(r, q, a);
+    a->bytes_per_s = 2 * MB;
+}
+
+/* kill -9 in the middle: a child that goes without a word. */
+static void test_killed(void)
+{
+    struct rig r;
+    fresh();
+    pid_t child = fork();
+    if (child == 0) {
+        begin(&r, serve_slowly, NS_PER_MS, false);
+        start(&r, HFP_PULL);
+        run(&r, 1.5);
+        _exit(r.last.recorded_bytes > 2 * MB && r.last.recorded_bytes < CONTENT ? 9 : 1);
+    }
+    int how = 0;
+    waitpid(child, &how, 0);
+    CHECK(WIFEXITED(how) && WEXITSTATUS(how) == 9, "a pull is killed in the middle");
+    begin(&r, serve_good, 0, false);
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right(), "the next one ends it (%s)", r.last.error.message);
+    CHECK(r.file_bytes + 2 * MB < CONTENT && r.last.kept_bytes >= 2 * MB, "and asks for no recorded block: %" PRIu64 " of %" PRIu64,
+          r.file_bytes, (uint64_t)CONTENT);
+    end(&r, "killed");
+}
+
+static void test_cancel(void)
+{
+    for (unsigned i = 0; i < 60; i++) {
+        struct rig r;
+        fresh();
+        begin(&r, serve_good, 3 * NS_PER_MS, false);
+        uint64_t id = start(&r, i % 3 == 2 ? HFP_PLAN : HFP_PULL);
+        run(&r, 0.008 * i);
+        if (i % 4 == 1) {
+            core_command(r.core, CORE_PAUSE, id, 0);
+            run(&r, 0.05);
+        }
+        core_command(r.core, CORE_CANCEL, id, 0);
+        bool ended = run(&r, 20);
+        if (!ended || r.done_events != 1 || fh_running(&r.http) || (r.last.state != HFP_CANCELLED && r.last.state != HFP_DONE))
+            CHECK(false, "cancelled after %u ms: it ends at once (%s, %u)", i * 8, hfp_state_text(r.last.state), r.done_events);
+        core_free(r.core);
+        events_free(r.events);
+    }
+    CHECK(true, "a job can be cancelled at every moment");
+}
+
+static void test_pause(void)
+{
+    for (unsigned i = 0; i < 40; i++) {
+        struct rig r;
+        fresh();
+        begin(&r, serve_good, 2 * NS_PER_MS, false);
+        uint64_t id = start(&r, HFP_PULL);
+        run(&r, 0.012 * i);
+        core_command(r.core, CORE_PAUSE, id, 0);
+        run(&r, i % 2 ? 3 : 300);
+        bool paused = r.done_events || r.last.state == HFP_PAUSED;
+        core_command(r.core, CORE_RESUME, id, 0);
+        bool ok = run(&r, 100) && r.done_events == 1 && r.last.state == HFP_DONE && all_right();
+        if (!ok || !paused || r.last.wire_bytes != CONTENT)
+            CHECK(false, "paused after %u ms: it goes on (%s, wire %" PRIu64 ")", i * 12, hfp_state_text(r.last.state),
+                  r.last.wire_bytes);
+        core_free(r.core);
+        events_free(r.events);
+    }
+    CHECK(true, "a job can be paused at every moment, for long or short, and every byte comes once");
+}
+
+static void serve_wrong_block(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    serve_good(r, q, a);
+    if (is_file(q) && strstr(q->url, ".bin") && r->file_requests < 4)
+        a->seed = 77; /* somebody else's bytes */
+}
+
+static void serve_liar(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    serve_good(r, q, a);
+    if (is_file(q) && strstr(q->url, ".bin"))
+        a->seed = 77;
+}
+
+static void test_content(void)
+{
+    struct rig r;
+    fresh();
+    begin(&r, serve_wrong_block, NS_PER_MS, false);
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right() && r.last.repaired_bytes > 0,
+          "wrong blocks are found and replaced (%s)", r.last.error.message);
+    end(&r, "wrong blocks");
+    fresh();
+    begin(&r, serve_liar, NS_PER_MS, false);
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 600) && r.last.state == HFP_FAILED && r.last.error.code == HFP_E_CONTENT, "a source that always lies: %s",
+          r.last.error.message);
+    CHECK(right(0) && right(4) && access(in_snapshot("model.bin"), F_OK) != 0 && access(in_snapshot("copy.bin"), F_OK) != 0 &&
+              r.last.files_proved == 3,
+          "and no wrong file is ever in place, the others are");
+    end(&r, "liar");
+}
+
+static void spoil(const char *path, long at)
+{
+    FILE *f = fopen(in_snapshot(path), "r+b");
+    if (!f || fseek(f, at, SEEK_SET) || fputc(1, f) == EOF || fclose(f))
+        exit(99);
+}
+
+static void test_verify_and_repair(void)
+{
+    struct rig r;
+    fresh();
+    begin(&r, serve_good, 0, false);
+    start(&r, HFP_VERIFY);
+    CHECK(run(&r, 600) && r.last.state == HFP_FAILED && access(in_snapshot("empty.txt"), F_OK) != 0,
+          "verify of nothing makes nothing: %s", r.last.error.message);
+    start(&r, HFP_PULL);
+    run(&r, 600);
+    spoil("model.bin", 3 * MB + 5);
+    start(&r, HFP_VERIFY);
+    CHECK(run(&r, 600) && r.last.error.code == HFP_E_CONTENT && r.last.files_proved == FILES - 2 && r.files[HFP_FILE_DAMAGED] == 1,
+          "verify finds what changed: %s", r.last.error.message);
+    uint64_t before = r.file_bytes;
+    start(&r, HFP_REPAIR);
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right() && r.last.files_proved == FILES &&
+              r.last.proved_bytes == CONTENT,
+          "repair puts it right (%s), %" PRIu64 " proved of %" PRIu64, r.last.error.message, r.last.files_proved, r.last.files);
+    CHECK_U64(r.file_bytes - before, MB, "and fetches the one block");
+    unlink(in_snapshot("sub/tokenizer.json"));
+    start(&r, HFP_VERIFY);
+    CHECK(run(&r, 600) && r.last.error.code == HFP_E_OFFLINE, "verify misses a file that is not in the snapshot: %s",
+          r.last.error.message);
+    end(&r, "verify and repair");
+}
+
+static void serve_nobody(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    serve_good(r, q, a);
+    a->refused = HFP_E_CONNECT;
+}
+
+static void serve_dead_file(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    serve_good(r, q, a);
+    if (is_file(q) && strstr(q->url, "tokenizer"))
+        fh_answer_text(a, 503, "");
+}
+
+static void test_network(void)
+{
+    struct rig r;
+    fresh();
+    begin(&r, serve_nobody, 0, false);
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 6000) && r.last.state == HFP_FAILED && r.last.error.code == HFP_E_NET && r.done_events == 1,
+          "nobody there: it gives up, once (%s)", r.last.error.message);
+    r.serve = serve_good;
+    start(&r, HFP_PULL);
+    run(&r, 600);
+    r.serve = serve_nobody;
+    uint64_t at = r.now_ns;
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 6000) && r.last.state == HFP_DONE && r.last.stale && r.now_ns - at < 32 * NS_PER_S,
+          "complete here, and the Hub out of reach: done after 30 s, and it says so (%s %s, %.1f s)",
+          hfp_state_text(r.last.state), r.last.error.message, (double)(r.now_ns - at) / 1e9);
+    end(&r, "network");
+    fresh();
+    begin(&r, serve_dead_file, 0, false);
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 6000) && r.last.state == HFP_FAILED && r.last.error.code == HFP_E_NET && right(3) && r.last.stalled == false,
+          "one file that never comes: the policy ends (%s)", r.last.error.message);
+    end(&r, "one dead file");
+}
+
+static void test_two_jobs(void)
+{
+    struct rig r;
+    struct hfp_err err;
+    struct hfp_job_spec spec = { .repo = "ns/name", .revision = "other" };
+    uint64_t second;
+    fresh();
+    begin(&r, serve_good, NS_PER_MS, false);
+    start(&r, HFP_PULL);
+    core_start(r.core, &spec, &second, &err);
+    CHECK(run(&r, 600) && r.done_events == 2 && all_right(), "two jobs on one cache both end");
+    CHECK_U64(r.file_bytes, CONTENT, "with one download");
+    r.before.job = 0;
+    end(&r, "two jobs");
+}
+
+int main(void)
+{
+    make_tree();
+    test_pull(0, false, "tasks at once");
+    test_pull(40 * NS_PER_MS, false, "slow tasks");
+    test_pull(0, true, "threads");
+    test_killed();
+    test_cancel();
+    test_pause();
+    test_content();
+    test_verify_and_repair();
+    test_network();
+    test_two_jobs();
+    nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return tap_end();
+}
