@@ -112,8 +112,8 @@ class Goals:
 
     def g11(self):
         self.add("G11", "served / size among faults", self.m("faults", "hf-pull", "served_ratio"), 1.06)
-        wrong = [r for r in self.lab.rows if r["scene"] == "faults" and r["wrong"]]
-        self.add("G11", "runs that failed among faults", len(wrong) if self.lab.values("faults", "hf-pull", "wall_s") or wrong else None, 0, "{:.0f}")
+        runs = [r for r in self.lab.rows if r["scene"].startswith("faults")]
+        self.add("G11", "runs that failed among faults and lies", sum(bool(r["wrong"]) for r in runs) if runs else None, 0, "{:.0f}")
 
     def g12(self):
         self.add("G12", "start to end of one small file / curl", ratio(self.m("start", "hf-pull", "wall_s"), self.m("start", "curl", "wall_s")), 1.3)

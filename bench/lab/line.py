@@ -28,7 +28,8 @@ class Line:
     """with Line(...) as line: the servers start inside line.at("server"), the clients inside line.at("client").
 
     50 ms is real latency of every packet, 25 ms each way, handshakes and slow start included. The queue of htb holds
-    what 100 ms of the rate are, as a router might. Congestion control is cubic whatever the machine's default."""
+    what 100 ms of the rate are, as a router might. Congestion control is the machine's own (in the JSON): a namespace may
+    not choose freely."""
 
     def __init__(self, program, rate_mbit, rtt_ms):
         self.program, self.rate, self.rtt = program, rate_mbit, rtt_ms
@@ -60,7 +61,6 @@ class Line:
             _ip("-n", space, "link", "set", "lo", "up")
             _ip("-n", space, "addr", "add", f"{address}/32", "peer", f"{peer}/32", "dev", "line")
             _ip("-n", space, "link", "set", "line", "up", "txqueuelen", 2000)
-            _in(space, "sysctl", "-q", "-w", "net.ipv4.tcp_congestion_control=cubic")
         queue = self.rate * 1_000_000 // 8 // 10
         _in(self.space["server"], "tc", "qdisc", "add", "dev", "line", "root", "handle", "1:", "htb", "default", 1)
         _in(self.space["server"], "tc", "class", "add", "dev", "line", "parent", "1:", "classid", "1:1", "htb", "rate",

@@ -14,9 +14,6 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/scenario"))
 from hub import FakeHub, binary, fakehub_binary  # noqa: E402  (the way the tests start it)
 
-CAP = 2 << 20    # bytes per second of a connection to port "cap"
-TAIL = 20 << 20  # the same of port "tail": sixteen together stay far below what SHA-256 takes in
-
 CONFIG = """
 {user}
 worker_processes 2;
@@ -72,7 +69,7 @@ class Nginx:
         self.dir, self.root, self.address = folder, root, address
         self.dir.mkdir(parents=True, exist_ok=True)
         (self.dir / "access.log").write_text("")
-        kinds = {"plain": "", "tls": TLS.format(cert=cert[0], key=cert[1]), "cap": f"limit_rate {CAP};", "tail": f"limit_rate {TAIL};"}
+        kinds = {"plain": "", "tls": TLS.format(cert=cert[0], key=cert[1])}
         self.port = {}
         for kind in kinds:
             self.port[kind] = free_port(address)

@@ -1,5 +1,7 @@
 #include "base/err.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,6 +64,14 @@ const char *hfp_wait_text(enum hfp_wait wait)
     return (unsigned)wait < HFP_WAIT_COUNT ? waits[wait] : "unknown";
 }
 
+/* File names and servers' words come in from outside: none of them may steer a terminal, whoever prints this. */
+static void make_harmless(struct hfp_err *err)
+{
+    char raw[sizeof err->message];
+    memcpy(raw, err->message, sizeof raw);
+    utf8_show(err->message, sizeof err->message, raw);
+}
+
 PRINTF(5, 0) static void err_fill(struct hfp_err *err, enum hfp_code code, int errnum, int status, const char *fmt, va_list ap)
 {
     if (!err)
@@ -70,6 +80,7 @@ PRINTF(5, 0) static void err_fill(struct hfp_err *err, enum hfp_code code, int e
     err->sys_errno = errnum;
     err->http_status = status;
     vsnprintf(err->message, sizeof err->message, fmt, ap);
+    make_harmless(err);
 }
 
 int err_set(struct hfp_err *err, enum hfp_code code, const char *fmt, ...)
@@ -128,5 +139,6 @@ int err_wrap(struct hfp_err *err, const char *fmt, ...)
     int n = snprintf(err->message, sizeof err->message, "%s: ", context);
     if (n > 0 && (size_t)n < sizeof err->message)
         snprintf(err->message + n, sizeof err->message - (size_t)n, "%.*s", (int)(sizeof err->message) - n - 1, old);
+    make_harmless(err);
     return err->code;
 }

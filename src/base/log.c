@@ -13,12 +13,9 @@ static bool is_token_char(char c)
            c == '=';
 }
 
-/* Replaces the token that starts at text[at] by "***"; the text never grows. Returns where to go on. */
-static size_t cut_token(char *text, size_t at)
+/* Replaces the token that stands from at to end by "***"; the text never grows. Returns where to go on. */
+static size_t cut_token(char *text, size_t at, size_t end)
 {
-    size_t end = at;
-    while (is_token_char(text[end]))
-        end++;
     if (end - at < 3)
         return end;
     memcpy(text + at, "***", 3);
@@ -71,24 +68,30 @@ static bool is_query(const char *text)
     return text[0] == '?' && n > 0 && text[1 + n] == '=';
 }
 
-static bool is_token(const char *text, size_t at)
+/* The length of the Hub's token at text[at]; 0: none. */
+static size_t token_length(const char *text, size_t at)
 {
-    return strncmp(text + at, "hf_", 3) == 0 && (at == 0 || !isalnum((unsigned char)text[at - 1])) &&
-           strspn(text + at + 3, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") >= 16;
+    if (strncmp(text + at, "hf_", 3) != 0 || (at > 0 && isalnum((unsigned char)text[at - 1])))
+        return 0;
+    size_t n = strspn(text + at + 3, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+    return n >= 16 ? 3 + n : 0;
 }
 
-/* Where the token of "Bearer <token>" begins. Blanks may come before it, and the word itself is none. */
-static size_t bearer_token(const char *text, size_t at)
+/* What follows "Bearer " at text[at]. Blanks may come before the token, and the word itself is none. */
+static size_t cut_bearer(char *text, size_t at)
 {
     while (strncasecmp(text + at, "Bearer ", 7) == 0)
         at += 7 + strspn(text + at + 7, " ");
-    return at;
+    size_t end = at;
+    while (is_token_char(text[end]))
+        end++;
+    return cut_token(text, at, end);
 }
 
 void log_redact(char *text)
 {
     bool in_url = false;
-    for (size_t i = 0; text[i];) {
+    for (size_t i = 0, n; text[i];) {
         if (ends_word(text[i]))
             in_url = false;
         if (strncmp(text + i, "://", 3) == 0) {
@@ -97,9 +100,9 @@ void log_redact(char *text)
         } else if (text[i] == '?' && (in_url || is_query(text + i))) {
             i = cut_query(text, i);
         } else if (strncasecmp(text + i, "Bearer ", 7) == 0) {
-            i = cut_token(text, bearer_token(text, i));
-        } else if (is_token(text, i)) {
-            i = cut_token(text, i);
+            i = cut_bearer(text, i);
+        } else if ((n = token_length(text, i)) > 0) {
+            i = cut_token(text, i, i + n);
         } else {
             i++;
         }

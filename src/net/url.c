@@ -87,7 +87,7 @@ int url_join(char *out, size_t out_size, const char *base, const char *location,
     if (!u)
         return err_nomem(err);
     /* CURLU_URLENCODE mends raw spaces and UTF-8 in a Location; what is encoded already stays as it is. */
-    if (!is_sane(location) || curl_url_set(u, CURLUPART_URL, base, 0) != CURLUE_OK ||
+    if (!is_sane(base) || !is_sane(location) || curl_url_set(u, CURLUPART_URL, base, 0) != CURLUE_OK ||
         curl_url_set(u, CURLUPART_URL, location, CURLU_URLENCODE) != CURLUE_OK || !scheme_is_http(u, &tls))
         return err_set(err, HFP_E_PROTO, "not an http location: %s", shown);
     if (has_credentials(u))

@@ -60,6 +60,14 @@ static int open_in_place(int *fd, struct prove *p, struct hfp_err *err)
     return HFP_OK;
 }
 
+/* A receipt goes by the name. Someone may have put another file there while this one was read. */
+static bool still_named(const struct prove *p)
+{
+    struct stat now;
+    return io->fstatat(p->place->final_dir, p->place->final_name, &now, 0) == 0 && now.st_ino == p->st.st_ino &&
+           now.st_ctim.tv_sec == p->st.st_ctim.tv_sec && now.st_ctim.tv_nsec == p->st.st_ctim.tv_nsec;
+}
+
 int prove_file(struct prove *p, int64_t unix_s, struct hfp_err *err)
 {
     AUTO(fd_closep) int fd = -1;
@@ -97,6 +105,7 @@ int prove_file(struct prove *p, int64_t unix_s, struct hfp_err *err)
     }
     p->bad_blocks = 0; /* the Hub's own hash outranks a receipt */
     /* The file is proved whatever becomes of its receipt: without one the next run hashes it again. */
-    receipt_write(p->place, (const uint8_t(*)[BLAKE3_BYTES])blocks, count, unix_s, NULL);
+    if (still_named(p))
+        receipt_write(p->place, (const uint8_t(*)[BLAKE3_BYTES])blocks, count, unix_s, NULL);
     return HFP_OK;
 }

@@ -34,7 +34,8 @@ static void saved_again(const struct hosts *h)
 static void picks_must_hold(struct hosts *h, const char *pin)
 {
     char key[HOST_KEY_MAX];
-    snprintf(key, sizeof key, "%.*s", (int)strcspn(pin + 1, " "), pin[0] ? pin + 1 : "");
+    pin += *pin == '+';
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(pin, " "), pin);
     const char *avoid[] = { "192.0.2.1" };
     const char *picked = hosts_pick(h, key, avoid, 1, 1);
     MUST(!picked || (picked[0] && strspn(picked, "0123456789abcdef.:") == strlen(picked)),

@@ -59,7 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         AUTO(listing_freep) struct listing *l = NULL;
         AUTO(listing_freep) struct listing *shifted = NULL;
         int rc = read_bytes(&l, data, size, &err);
-        MUST((read_padded(&shifted, data, size, &err) == HFP_OK) == (rc == HFP_OK), "windows make no difference");
+        /* Not each refused one: windows are large, and the fuzzer shall be quick. */
+        bool shift = !rc || size % 8 == 0;
+        MUST(!shift || !read_padded(&shifted, data, size, &err) == !rc, "windows make no difference");
         if (!rc) {
             listing_must_hold(l);
             listings_must_equal(l, shifted);

@@ -220,29 +220,36 @@ def test_a_disk_that_fills_up_in_the_middle(hub, tmp_path):
         kept_and_finished(hub, home, "org/many", path.unlink)
 
 
+def quota_folder(at):
+    """Makes at/vol with a quota of its own, and gives the call that sets it: by way of the whole, for in a full folder the
+    order itself finds no room."""
+    order("btrfs", "quota", "enable", at, skip=True)
+    order("btrfs", "subvolume", "create", at / "vol", skip=True)
+    group = "0/" + order("btrfs", "inspect-internal", "rootid", at / "vol", skip=True).strip()
+    return lambda size: order("btrfs", "qgroup", "limit", size, group, at)
+
+
 def test_a_quota_that_is_reached_in_the_middle(hub, tmp_path):
     """EDQUOT by a btrfs qgroup, which statvfs does not show."""
     with loop_disk("btrfs", tmp_path / "mnt", 900 * MIB) as at:
-        order("btrfs", "quota", "enable", at, skip=True)
-        order("btrfs", "subvolume", "create", at / "vol", skip=True)
-        order("btrfs", "qgroup", "limit", "90M", at / "vol", skip=True)
+        limit = quota_folder(at)
+        limit("90M")
         home = at / "vol" / "home"
         run = pull("org/many", hub=hub, home=home)
         assert run.code == 7, run
         assert re.search("quota", run.err, re.I) and run.out == "", run.err
-        kept_and_finished(hub, home, "org/many", lambda: order("btrfs", "qgroup", "limit", "none", at / "vol"))
+        kept_and_finished(hub, home, "org/many", lambda: limit("none"))
 
 
 def test_a_quota_smaller_than_the_file_keeps_what_fits(hub, tmp_path):
     with loop_disk("btrfs", tmp_path / "mnt", 900 * MIB) as at:
-        order("btrfs", "quota", "enable", at, skip=True)
-        order("btrfs", "subvolume", "create", at / "vol", skip=True)
-        order("btrfs", "qgroup", "limit", "60M", at / "vol", skip=True)
+        limit = quota_folder(at)
+        limit("60M")
         home = at / "vol" / "home"
         run = pull("org/big", hub=hub, home=home)
         assert run.code == 7 and re.search("quota", run.err, re.I), run
         assert len(recorded(home, "org/big")) >= 20, "what the quota had room for was not used"
-        kept_and_finished(hub, home, "org/big", lambda: order("btrfs", "qgroup", "limit", "none", at / "vol"))
+        kept_and_finished(hub, home, "org/big", lambda: limit("none"))
 
 
 def test_a_full_disk_costs_a_complete_cache_only_its_receipts(hub, tmp_path):
