@@ -1,7 +1,8 @@
 /* base/err.h: the one error type.
  *
  * A message is made where something breaks; callers add context going up with err_wrap(). err may be NULL: then only
- * the code travels. What is put into a message is shown as utf8_show() shows it. Any thread. HFP_CODES in hfp.h gives each code its text, exit status and retry class. */
+ * the code travels. What is put into a message is made harmless as by utf8_show(). Any thread.
+ * HFP_CODES in hfp.h gives each code its text, exit status and retry class. */
 #ifndef HFP_BASE_ERR_H
 #define HFP_BASE_ERR_H
 

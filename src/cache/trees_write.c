@@ -90,7 +90,6 @@ static void put_document(struct sink *o, const struct listing *l)
     flush(o);
 }
 
-/* No fsync: a listing that power loss has torn is refused by its reader, and the Hub is asked again. */
 static int write_tmp(int dir, const char *tmp, mode_t mode, const struct listing *l, struct hfp_err *err)
 {
     AUTO_FREE struct sink *o = malloc(sizeof *o);
@@ -104,7 +103,8 @@ static int write_tmp(int dir, const char *tmp, mode_t mode, const struct listing
     o->at = o->used = 0;
     o->err = err;
     put_document(o, l);
-    return o->rc ? o->rc : io_close(&fd, err, tmp);
+    int rc = o->rc ? o->rc : io_fsync(fd, err, tmp); /* the ref that comes after it must not outlive it */
+    return rc ? rc : io_close(&fd, err, tmp);
 }
 
 int trees_write(const struct store *s, const char *commit, const struct listing *l, struct hfp_err *err)
@@ -130,5 +130,7 @@ int trees_write(const struct store *s, const char *commit, const struct listing 
         return rc;
     }
     store_adopt_owner(s, dir, name);
-    return HFP_OK;
+    AUTO(fd_closep) int trees = -1;
+    rc = io_open_dir(&trees, dir, "trees", false, err);
+    return rc ? rc : io_fsync(trees, err, "trees");
 }

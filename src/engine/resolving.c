@@ -135,6 +135,8 @@ static void trees_done(struct task *t)
         job_step(job, STEP_SCAN);
     } else if (job->stale && job->core->config.user.max_rounds_given) {
         resolving_retry(job); /* the user wants to wait for the Hub */
+    } else if (job->stale && job->core->config.user.max_rounds_given) {
+        resolving_retry(job); /* the user wants to wait for the Hub */
     } else if (job->local_only) {
         struct hfp_err err;
         err_set(&err, HFP_E_OFFLINE, "offline, and the list of files of %.7s is not here", job->commit);

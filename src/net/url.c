@@ -78,6 +78,16 @@ static bool is_sane(const char *url)
     return true;
 }
 
+/* libcurl decodes a percent-encoded host after it has read numbers as addresses: https://%35/ becomes https://5/, and
+ * that becomes https://0.0.0.5/. Of a URL that is another one when it is read again, we would compare the wrong one. */
+static bool is_settled(const char *url)
+{
+    AUTO_URL CURLU *u = curl_url();
+    AUTO_TEXT char *again = NULL;
+    return u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+           curl_url_get(u, CURLUPART_URL, &again, 0) == CURLUE_OK && strcmp(again, url) == 0;
+}
+
 int url_join(char *out, size_t out_size, const char *base, const char *location, struct hfp_err *err)
 {
     char shown[128];
@@ -96,6 +106,8 @@ int url_join(char *out, size_t out_size, const char *base, const char *location,
     if (curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_URL, &whole, 0) != CURLUE_OK)
         return err_nomem(err);
+    if (!is_settled(whole))
+        return err_set(err, HFP_E_PROTO, "a location with a host that can be read in two ways: %s", shown);
     size_t n = strlen(whole);
     if (n >= out_size)
         return err_set(err, HFP_E_PROTO, "a location of %zu bytes: %s", n, shown);

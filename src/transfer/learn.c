@@ -95,6 +95,10 @@ bool learn_tick(struct learn *l, uint32_t running, bool held, uint64_t latency_n
     uint64_t passed_ns = ns_since(now_ns, l->epoch_ns);
     if (passed_ns < length_ns)
         return false;
+    if (passed_ns > 2 * EPOCH_MAX_NS) { /* nobody looked: nothing ran in between, as between two rounds */
+        epoch_begin(l, now_ns);
+        return false;
+    }
     uint64_t rate = (uint64_t)((unsigned __int128)l->epoch_bytes * NS_PER_S / passed_ns);
     /* Too few connections were busy: the rate says nothing of the target, the errors still count. */
     bool settled = !l->settling;

@@ -5,6 +5,8 @@
 #include "fuzz.h"
 #include "net/hosts.h"
 
+#include <regex.h>
+
 #define PINS_MAX 8
 #define FILE_NAME "hosts"
 
@@ -29,6 +31,33 @@ static void saved_again(const struct hosts *h)
         MUST(a.connections <= 9999 && a.rate_bytes_per_s <= 999999999999999999, "within the limits of the format");
     }
     hosts_free(again);
+}
+
+/* A last line that is of the form, by a regular expression, stands in what is saved as it was. */
+static void last_line_must_count(const uint8_t *file, size_t n)
+{
+    static regex_t form;
+    static bool ready;
+    size_t saved_n = 0;
+    AUTO_FREE char *text = text_of(file, n);
+    if (!ready) /* as docs/formats/hosts.md has it */
+        MUST(regcomp(&form, "^[^ \n]*:[^ \n]* (any|ipv4|ipv6) [1-9][0-9]{0,3} (0|[1-9][0-9]{0,17})$",
+                     REG_EXTENDED | REG_NOSUB) == 0,
+             "the form of a line");
+    ready = true;
+    char *end = strrchr(text, '\n');
+    char *line = NULL;
+    if (end && end[1] == 0) {
+        *end = 0;
+        line = strrchr(text, '\n');
+    }
+    for (const char *c = text; *c; c++)
+        if (*c >= 'A' && *c <= 'Z') /* the first spelling of a name is kept */
+            return;
+    if (!line || strcspn(line + 1, " ") >= HOST_KEY_MAX || regexec(&form, line + 1, 0, NULL, 0) != 0)
+        return;
+    const uint8_t *saved = memory_get(FILE_NAME, &saved_n);
+    MUST(saved && memmem(saved, saved_n, line + 1, strlen(line + 1)), "the last line counts");
 }
 
 static void picks_must_hold(struct hosts *h, const char *pin)
@@ -71,6 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(file && m == in.n && memcmp(file, in.at, m) == 0, "and is left alone");
     } else {
         saved_again(h);
+        if (rc == HFP_OK)
+            last_line_must_count(in.at, in.n);
     }
     hosts_free(h);
     memory_io_end();

@@ -7,8 +7,9 @@
 #include "fuzz.h"
 #include "notebook.h"
 
-#define OURS 8  /* the place asks for the content of the header */
-#define SAME 16 /* the file's stat is that of the proof */
+#define OURS 8   /* the place asks for the content of the header */
+#define SAME 16  /* the file's stat is that of the proof */
+#define OTHER 32 /* but for one bit of its hash */
 #define NOW 1800000000
 #define FILE_BYTES_MAX 4096 /* sizes that memory_io keeps */
 
@@ -82,6 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         p.id = info.id;
     if (data[0] & OURS)
         p.size_bytes = info.size_bytes;
+    if (data[0] & OTHER)
+        p.id.bytes[0] ^= 1;
     size_t file_bytes = (size_t)MIN(p.size_bytes, FILE_BYTES_MAX);
     memory_io_begin();
     memory_short_reads(data[0] & MEND_SHORT_READS ? 7 : 0);

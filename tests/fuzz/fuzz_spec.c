@@ -39,6 +39,17 @@ static void plain_form_must_hold(const struct spec *s)
          "and means the same");
 }
 
+/* Unless something was decoded or left out behind it, the path is the end of what was typed: nothing was cut. */
+static void path_must_be_whole(const struct spec *s, const char *text)
+{
+    size_t n = strlen(s->path), m = strlen(text);
+    if (n == 0 || strpbrk(text, "%?#"))
+        return;
+    n -= s->path[n - 1] == '/';
+    m -= text[m - 1] == '/';
+    MUST(n <= m && memcmp(text + m - n, s->path, n) == 0, "the path is all that was typed behind the name");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const hubs[] = { HUB, "http://localhost:8080/", "https://hub.example.org/mirror" };
@@ -56,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         spec_must_hold(&s);
         plain_form_must_hold(&s);
+        path_must_be_whole(&s, text);
     }
     return 0;
 }

@@ -76,7 +76,7 @@ static bool boot(struct machine *m)
     *m = (struct machine){ .http = wire_new(), .work = workers_new() };
     struct core_config config = {
         .user = { .endpoint = "http://hub.sim", .hub_cache = "/cache", .token = "hf_secret", .resolve = addresses,
-                  .max_rounds = 60, .chunk_bytes = 8 * BLOCK_BYTES, .log = log_line, .log_level = sim->trace ? HFP_LOG_TRACE : -1 },
+                  .max_rounds = 60, .max_rounds_given = true, .chunk_bytes = 8 * BLOCK_BYTES, .log = log_line, .log_level = sim->trace ? HFP_LOG_TRACE : -1 },
         .http = m->http, .work = m->work, .now = now, .seed = sim_random(UINT64_MAX),
     };
     struct hfp_job_spec spec = { .verb = HFP_PULL, .repo = "sim/repo" };

@@ -49,6 +49,7 @@ struct fh_answer {
     uint64_t first, length;       /* these bytes of the file */
     unsigned seed;
     uint64_t bytes_per_s;         /* 0: all at once */
+    uint64_t piece;               /* of the body; 0: FH_PIECE */
     uint64_t stall_at, cut_at;    /* after so many bytes; FH_NEVER */
     uint64_t stall_ns;            /* FH_NEVER: for good */
     enum hfp_code end;            /* how it closes; HFP_OK when it keeps its word */
@@ -184,7 +185,7 @@ static inline void fh_body(struct fake_http *f, struct fh_exchange *x)
     static uint8_t piece[FH_PIECE];
     uint64_t number = x->number;
     uint64_t end = MIN(MIN(a->length, a->cut_at), x->sent <= a->stall_at ? a->stall_at : FH_NEVER);
-    uint64_t n = MIN(end - MIN(end, x->sent), FH_PIECE);
+    uint64_t n = MIN(end - MIN(end, x->sent), a->piece ? a->piece : FH_PIECE);
     if (n == 0 && x->sent == a->stall_at) {
         x->at_ns = a->stall_ns == FH_NEVER ? FH_NEVER : *f->now_ns + a->stall_ns;
         a->stall_at = FH_NEVER;

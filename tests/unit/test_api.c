@@ -1,7 +1,7 @@
 /* test_api.c: one call to the Hub's API, with deadlines, redirects and the retry policy.
  *
- * Seen red on purpose: the token sent after a redirect to another host; no deadline for an answer that trickles; a
- * redirect out of the Hub followed; a body that is not understood taken for an answer; a hold that loses the call; a
+ * Seen red on purpose: no deadline for an answer that trickles; a
+ * redirect out of the Hub followed, with or without the token; a body that is not understood taken for an answer; a hold that loses the call; a
  * final refusal that is asked again; Retry-After not waited for. */
 #include "fake_http.h"
 #include "resolve/api.h"

@@ -26,7 +26,7 @@ static void test_mean(void)
 {
     static const struct { uint64_t rate, piece, step_ns; } rows[] = {
         { 1000000, 16384, NS_PER_MS },     { 1000000, 512 << 10, NS_PER_MS },  { 87000, 1400, 100 * NS_PER_MS },
-        { 1000003, 1, NS_PER_MS },         { 125000000, 65536, 10 * NS_PER_MS }, { 7, 1, 1000003 },
+        { 1000003, 1, NS_PER_MS },         { 125000000, 65536, 10 * NS_PER_MS }, { 7, 1, 1000003 },          { 1500, 1, NS_PER_MS },
         { 3000000000, 262144, NS_PER_MS },
     };
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {

@@ -1,7 +1,7 @@
 /* test_log.c: no token and no signature leaves the library (P6).
  *
  * Seen red on purpose: records were not redacted; a query without host stayed; a proxy's password stayed; "bearer" in
- * small letters stayed. */
+ * small letters stayed; a record was redacted after it was cut through a token. */
 #include "base/auto.h"
 #include "base/log.h"
 #include "tap.h"
@@ -27,6 +27,9 @@ static void test_redact(void)
         { "hf_short and hf_pull", "hf_short and hf_pull" },
         { "shelf_abcdefghijklmnopqrst", "shelf_abcdefghijklmnopqrst" },
         { "ends with Bearer ", "ends with Bearer " },
+        { "Bearer Bearer abcdef", "Bearer Bearer ***" },
+        { "Bearer   abcdef", "Bearer   ***" },
+        { "https://h/hf_abcdefghijklmnopqrst/b@c", "https://h/***/b@c" },
         { "ends with ://", "ends with ://" },
         { "", "" },
     };
@@ -63,9 +66,11 @@ int main(void)
     CHECK_U64(records, 1, "levels above are not made");
     log_warn(&log, "%0*d", 2 * LOG_TEXT_MAX, 7);
     CHECK(records == 2 && strlen(seen) < LOG_TEXT_MAX, "a long record is cut");
+    log_warn(&log, "%0*d hf_abcdefghijklmnopqrst", LOG_TEXT_MAX - 16, 7);
+    CHECK(records == 3 && !strstr(seen, "hf_abc"), "half a token at its cut is not shown");
     log_at(NULL, HFP_LOG_ERROR, "nobody listens");
     log.sink = NULL;
     log_warn(&log, "nobody listens");
-    CHECK_U64(records, 2, "no sink is silence");
+    CHECK_U64(records, 3, "no sink is silence");
     return tap_end();
 }

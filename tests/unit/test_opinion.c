@@ -34,6 +34,15 @@ static bool liar(struct game *g, uint64_t block)
     return block == 5;
 }
 
+/* Wrong the first time it is asked. */
+static bool once(struct game *g, uint64_t block)
+{
+    unsigned times = 0;
+    for (uint64_t i = 0; i < g->asked_n; i++)
+        times += g->asked[i] == block;
+    return block == 5 && times < 2;
+}
+
 static bool sometimes(struct game *g, uint64_t block)
 {
     (void)block;
@@ -132,6 +141,10 @@ static void test_lies(void)
     g.lies = liar;
     CHECK(!play(&g, 4) && g.asked_n < 40, "a source that always lies is given up, after %llu requests",
           (unsigned long long)g.asked_n);
+    g = fresh(20, 6);
+    g.disk[5] = 9;
+    g.lies = once;
+    CHECK(play(&g, 4), "what differed once is asked for a third time");
     g = fresh(20, 4);
     g.doubt[3] = 2;
     g.disk[0] = 9;

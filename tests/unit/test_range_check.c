@@ -31,6 +31,7 @@ static const struct {
     { "another file", 206, 100, 100, 199, 1001, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0, 0 },
     { "length and range contradict", 206, 99, 100, 199, 1000, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0, 0 },
     { "206 without a range", 206, 100, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0, 0 },
+    { "206 without a range, from the start", 206, NONE, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 0, 99, 1000, HFP_E_PROTO, 0, 0 },
     { "206 unasked", 206, 100, 0, 99, 1000, 0, 0, 0, 0, "a.bin", 0, 999, 1000, HFP_E_PROTO, 0, 0 },
     { "a web page", 206, 100, 100, 199, 1000, 1, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PORTAL, 0, 0 },
     { "a web page of the right length", 200, 1000, NONE, 0, 0, 1, 0, 0, 0, "a.bin", 0, 999, 1000, HFP_E_PORTAL, 0, 0 },

@@ -162,10 +162,11 @@ static void serve_trickle(struct world *w, const struct http_request *r, struct 
     tw_good(w, r, a);
     if (!tw_at_cdn(r) || w->number > 3)
         return;
-    fh_answer_text(a, 503, "this is said very, very, very slowly, one piece in four seconds, without ever coming to an end");
+    fh_answer_text(a, 503, "");
     a->length = UINT64_MAX;
     a->text = NULL;
-    a->bytes_per_s = FH_PIECE / 4;
+    a->piece = 100;
+    a->bytes_per_s = 25;
 }
 
 enum outcome { WHOLE, NO_FILE, GAVE_UP };
@@ -205,7 +206,7 @@ static const struct {
     { "compressed bytes", serve_zipped, 20 * MB, WHOLE, 0, 30, 60, 2 * MB },
     { "parts shorter than asked for", serve_half, 20 * MB, WHOLE, 0, 10, 60, 100 },
     { "the whole file for every range", serve_no_ranges, 20 * MB, WHOLE, 0, 40, 20, 45 * MB },
-    { "a refusal that trickles for ever", serve_trickle, 8 * MB, WHOLE, 0, 40, 10, 4 * MB },
+    { "a refusal that trickles for ever", serve_trickle, 8 * MB, WHOLE, 0, 40, 10, 2000 },
     { "503 for ever", serve_503, 8 * MB, GAVE_UP, HFP_E_NET, 200, 24, 120 },
     { "no such file", serve_404, 8 * MB, NO_FILE, HFP_E_NO_FILE, 1, 1, 100 },
     { "gated", serve_gated, 8 * MB, GAVE_UP, HFP_E_GATED, 1, 1, 0 },
@@ -265,6 +266,7 @@ static void test_hedge(void)
         uint16_t winner = peer_number(w.t, CDN, seed % 2 ? "192.0.2.1" : "192.0.2.2");
         CHECK(done && ms(&w) < 7000 && stats(&w)->requests == 3 && f->peer[0] == winner,
               "a silent head is asked for elsewhere after 5 s, first bytes win: %llu ms, seed %u %s", ms(&w), seed, w.fault);
+        CHECK(fh_running(&w.http) <= 1, "the loser is off the wire");
         CHECK_U64(stats(&w)->wire_bytes, 2 * MB + 9, "and the loser costs no byte");
         CHECK(tw_end(&w), "hedge: nothing is left over %s", w.fault);
     }
@@ -288,6 +290,25 @@ static void test_hedge_refused(void)
     tw_run(&w, 60);
     CHECK(stats(&w)->requests < 25, "a second connection that is refused is not tried in a loop: %" PRIu64 " in a minute",
           stats(&w)->requests);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+static void test_no_ranges(void)
+{
+    struct world w;
+    unsigned most = 0;
+    tw_begin(&w, serve_reset, (struct tw_options){ 0 });
+    struct tw_file *f = tw_add_all(&w, 0, 60 * MB);
+    tw_run(&w, 0.1); /* ranges with some bytes in hand, when the answers change */
+    w.serve = serve_no_ranges;
+    for (int i = 0; i < 3000 && !tw_done(&w) && !w.fault[0]; i++) {
+        tw_run(&w, 0.01);
+        unsigned runs = 0;
+        for (const struct segment *s = f->fetch->segments; s; s = s->next)
+            runs += s->state == SEG_RUN && s->run[0]->state == RUN_BODY;
+        most = MAX(most, runs);
+    }
+    CHECK(tw_done(&w) && most == 1, "a server without ranges sends the whole once at a time, not %u times %s", most, w.fault);
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
@@ -371,7 +392,31 @@ static void test_buffers(void)
     }
 }
 
-/* Ranges that were lost keep their half-filled buffers; with all of them there, somebody must give one back. */
+/* For a minute the first range gives nothing, the second and third a piece each and then nothing, the rest is good. */
+static void serve_hoarders(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    serve_direct(w, r, a);
+    unsigned which = (unsigned)(r->first / (4 * MB));
+    if (ms(w) > 60000 || which > 2)
+        return;
+    a->cut_at = which > 0 && !(w->param >> which & 1) ? 300000 : 0;
+    a->end = HFP_E_RESET;
+    w->param |= 1u << which;
+}
+
+/* The only connection waits for a buffer, the buffers for a connection. */
+static void test_hoarded(void)
+{
+    struct world w;
+    tw_begin(&w, serve_hoarders, (struct tw_options){ .buffers = 4, .max_connections = 1, .chunk_bytes = 4 * MB });
+    struct tw_file *f = tw_add_all(&w, 0, 20 * MB);
+    tw_run(&w, 50);
+    CHECK(f->delivered[12] && f->delivered[19], "a range that can move gets a buffer from one that cannot %s", w.fault);
+    CHECK(tw_run(&w, 60) && stats(&w)->received_bytes == 20 * MB, "and what was emptied is counted once %s", w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+/* Ranges of a paused job keep their half-filled buffers only as long as nobody else needs them. */
 static void test_reclaim(void)
 {
     struct world w;
@@ -505,8 +550,9 @@ static void test_new_location(void)
         token |= strstr(w.http.log[i], HUB "/ns/name") && strstr(w.http.log[i], "hf_secret");
     }
     CHECK(token && !leaked, "the token goes to the endpoint's origin and nowhere else (P6)");
-    struct hosts *h = w.hosts;
-    CHECK(hosts_pick(h, "gone.test:80", NULL, 0, w.now_ns) == NULL, "a redirect's server does not inherit the Hub's address");
+    const char *other = "203.0.113.9";
+    CHECK(hosts_pick(w.hosts, "gone.test:80", &other, 1, w.now_ns + 3600 * NS_PER_S) == NULL,
+          "a redirect's server does not inherit the Hub's address");
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
@@ -548,10 +594,12 @@ int main(void)
     test_rows();
     test_hedge();
     test_hedge_refused();
+    test_no_ranges();
     test_tiny_parts();
     test_steal();
     test_pause();
     test_buffers();
+    test_hoarded();
     test_reclaim();
     test_limit();
     test_groups();

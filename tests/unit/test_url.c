@@ -60,6 +60,7 @@ static void test_join(void)
         { "three slashes, as libcurl reads them", "https://h/a", "https:///x", "https://x/" },
         { "a backslash", "https://h/a", "https://evil\\@h/x", NULL },
         { "no host", "https://h/a", "https://", NULL },
+        { "a host that reads as another the second time", "https://h/a", "https://%35/x", NULL },
         { "wild port", "https://h/a", "https://h:99999/x", NULL },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

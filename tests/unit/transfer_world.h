@@ -33,6 +33,7 @@ struct tw_group {
     struct patience patience;
     unsigned gave_up;
     struct hfp_err error;
+    uint64_t received;
 };
 
 struct tw_held {
@@ -260,6 +261,12 @@ static inline void tw_check_counts(struct world *w)
 static inline void tw_check(struct world *w)
 {
     tw_check_counts(w);
+    for (unsigned i = 0; i < 3; i++) {
+        struct tw_group *g = &w->group[i];
+        uint64_t received = g->group ? group_stats(g->group)->received_bytes : 0;
+        TW_EXPECT(received >= g->received, "the bytes received ran back");
+        g->received = received;
+    }
     for (unsigned i = 0; i < w->files; i++) {
         const struct tw_file *f = &w->file[i];
         if (!f->fetch)
