@@ -22,6 +22,8 @@ tsan:
 
 # FUZZ="url spec" runs only those, FUZZ_SECONDS=1800 is the usual half hour; tests/fuzz/run does the rest.
 fuzz:
+	tools/install-needs build fuzz
+	tools/vendor-blake3
 	test -f $(FUZZ_BUILD)/build.ninja || CC=clang meson setup $(FUZZ_BUILD) -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
 	ninja -C $(FUZZ_BUILD) fuzzers
 	tests/fuzz/run --build $(FUZZ_BUILD) --seconds $(FUZZ_SECONDS) $(FUZZ)

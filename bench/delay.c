@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PACKET_MAX (70u << 10)       /* 64 KiB of segment, and the headers */
+#define PACKET_MAX (70u << 10)        /* 64 KiB of segment, and the headers */
 #define HELD_MAX ((uint64_t)64 << 20) /* of one direction: 1 Gbit/s for half a second; then the device's queue fills */
 #define NS_PER_S 1000000000u
 

@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 #define MIB (1u << 20)
-#define COLD_MIB 64u      /* beyond any last-level cache slice of one core here and on most servers */
-#define HEAD_MAX 16384u   /* of an answer's headers */
+#define COLD_MIB 64u    /* beyond any last-level cache slice of one core here and on most servers */
+#define HEAD_MAX 16384u /* of an answer's headers */
 
 struct cost {
     double cpu_s, wall_s;
@@ -94,8 +94,9 @@ static size_t some(int fd, uint8_t *buf, size_t n)
 static struct cost measure_recv(const char *host, const char *port, const char *path, uint64_t length, uint8_t *buf)
 {
     char ask[1024];
-    int n = snprintf(ask, sizeof ask, "GET %s HTTP/1.1\r\nHost: %s:%s\r\nRange: bytes=0-%llu\r\nConnection: close\r\n\r\n",
-                     path, host, port, (unsigned long long)length - 1);
+    int n =
+        snprintf(ask, sizeof ask, "GET %s HTTP/1.1\r\nHost: %s:%s\r\nRange: bytes=0-%llu\r\nConnection: close\r\n\r\n",
+                 path, host, port, (unsigned long long)length - 1);
     if (n < 0 || (size_t)n >= sizeof ask)
         die("the path is too long");
     struct stopwatch w = start();

@@ -61,7 +61,7 @@ class Client:
     def outputs(self, job):
         """path -> its file on disk, or its parts, of a run that has ended well."""
         if self.parts:
-            return {path: [part for i in range(self.parts) if (part := Path(f"{job.out(path)}.{i}")).exists()] for path in job.files}
+            return {path: [Path(f"{job.out(path)}.{i}") for i in range(self.parts)] for path in job.files}
         if not self.cache:
             return {path: [job.out(path)] for path in job.files}
         folders = list((job.home / "hf/hub" / ("models--" + job.repo.replace("/", "--")) / "snapshots").glob("*"))
@@ -110,7 +110,8 @@ def curl_ranges(count):
         (path, size), = job.files.items()
         lines, step = [], -(-size // count)
         for i, first in enumerate(range(0, size, step)):
-            lines.append(shlex.join(_curl(job, "-r", f"{first}-{min(first + step, size) - 1}", "-o", f"{job.out(path)}.{i}", job.url(path))) + " &")
+            ranged = _curl(job, "-r", f"{first}-{min(first + step, size) - 1}", "-o", f"{job.out(path)}.{i}", job.url(path))
+            lines.append(shlex.join(ranged) + " &")
         return ["sh", "-c", "\n".join(lines) + "\nwait"]
     return command
 

@@ -2,7 +2,8 @@
 
 Row of a result, one per run:
   wall_s            start to exit
-  disk_s            the same and an fsync of what it left behind: hf-pull has done that itself, others leave it to the kernel
+  disk_s            the same and an fsync of what it left behind (sync, for more than 100 files): hf-pull has done that
+                    itself, others leave it to the kernel
   cpu_s, cpu_s_per_gb   user and system, its children included; per 10^9 bytes of content
   rss_mib, anon_mib the most that was seen, children included
   served_ratio      body bytes handed out by nginx and the fakehub / size of the content
@@ -21,7 +22,6 @@ import ssl
 import statistics
 import subprocess
 import time
-from pathlib import Path
 
 from .clients import CLIENTS, Job
 from .measure import run
@@ -84,7 +84,8 @@ class Lab:
         """All pages of the Hub's own listing; hub.tree() of the tests does not speak TLS."""
         found, path = {}, f"/api/models/{repo}/tree/main?recursive=true"
         while path:
-            done = subprocess.run(["curl", "-sS", "-f", "-k", "--noproxy", "*", "-D", "-", self.hub.hub + path], check=True, capture_output=True).stdout
+            done = subprocess.run(["curl", "-sS", "-f", "-k", "--noproxy", "*", "-D", "-", self.hub.hub + path], check=True,
+                                  capture_output=True).stdout
             head, _, body = done.partition(b"\r\n\r\n")
             found.update({e["path"]: e for e in json.loads(body) if e["type"] == "file"})
             more = re.search(rb'(?im)^link:\s*<[a-z]+://[^/]+(/[^>]*)>;\s*rel="next"', head)
@@ -92,19 +93,17 @@ class Lab:
         return found
 
     def clock(self):
-        """Wall clock at which the fakehub's own was zero. A request is logged after it was sent and before it was
-        answered; the narrowest of ten such spans is well under a millisecond."""
-        spans = []
+        """Wall clock at which the fakehub's own was zero. It logs a request when it has come, a moment after it was sent:
+        of ten the one with the shortest moment counts."""
+        sent = []
         for _ in range(10):
             with socket.create_connection((self.nginx.address, self.hub.cdn_port)) as s:
                 s = self.trust.wrap_socket(s) if self.hub.tls else s
-                before = time.time()
+                sent.append(time.time())
                 s.sendall(b"GET / HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n")
                 s.recv(1)
-                spans.append((time.time() - before, before))
         began = [r["t_ms"] / 1000 for r in self.hub.settled()][-10:]
-        width, before, at = min((width, before, at) for (width, before), at in zip(spans, began))
-        return before + width / 2 - at
+        return max(wall - own for wall, own in zip(sent, began))
 
     def job(self, home=None, **rest):
         home = home or self.work / "run"
@@ -147,8 +146,17 @@ class Lab:
         self.say(f"    {number} {client.name:14} {m.wall_s:8.3f} s  {row['cpu_s_per_gb']:6.3f} cpu s/GB" +
                  (f"  WRONG: {row['wrong']}" if row["wrong"] else ""))
         if not client.keep:
-            shutil.rmtree(job.home)
+            self.put_away(job)
         return row
+
+    def put_away(self, job):
+        """Many files are kept until the very end: ext4 passes over inodes that were freed in the last minutes, one by one,
+        and the next program would pay for it."""
+        if len(job.files) <= 100:
+            shutil.rmtree(job.home)
+            return
+        (self.work / "away").mkdir(exist_ok=True)
+        job.home.rename(self.work / "away" / str(len(self.rows)))
 
     def settle(self):
         """What earlier runs left for the disk is written before the next one begins."""
@@ -164,8 +172,10 @@ class Lab:
         return {"served_bytes": total, "served_ratio": total / job.size, "requests": len(rows) + len(own),
                 "hub_requests": len(self.hub.log()),
                 "connections": len({r.connection for r in rows}) + len({r["conn"] for r in own}),
-                "last_byte_unix_s": max([r.unix_s for r in rows] + [self.hub_began + r["end_ms"] / 1000 for r in own if "end_ms" in r],
-                                        default=None)}
+                "last_byte_unix_s": max([r.unix_s for r in rows] + self.ends(own), default=None)}
+
+    def ends(self, own):
+        return [self.hub_began + r["end_ms"] / 1000 for r in own if "end_ms" in r]
 
     def wrong(self, m, outputs, job, check):
         """None, or why this run counts for nothing."""
@@ -195,7 +205,8 @@ class Lab:
 
     def tails(self, row, m, job):
         last = row.pop("last_byte_unix_s")
-        if not last or row["code"] != 0 or row["scene"].startswith("line"):  # there, queues hold more after the log's last byte
+        # On a slow line what the server has handed over still waits in queues: nothing can be said of it.
+        if not last or row["code"] != 0 or row["scene"].startswith("line"):
             return
         row["tail_exit_s"] = m.ended_unix_s - last
         proved = in_place = 0
@@ -231,8 +242,9 @@ class Lab:
         length = min(GIB, max(self.files.values()))
         content = self.expected[max(self.files, key=self.files.get)]
         os.sync()
-        done = subprocess.run([binary("FLOOR", "bench/floor"), self.nginx.address, str(self.nginx.port["plain"]), f"/repos/x/{content}",
-                               str(length), self.work / "floor.bin"], capture_output=True, text=True)
+        command = [binary("FLOOR", "bench/floor"), self.nginx.address, self.nginx.port["plain"], f"/repos/x/{content}", length,
+                   self.work / "floor.bin"]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         if done.returncode != 0:
             self.skipped[f"{scene}: floor"] = done.stderr.strip()
             return
@@ -243,7 +255,8 @@ class Lab:
         self.say(f"    {number} {'floor':14} {'':10}  {sum(per_gb.values()):6.3f} cpu s/GB")
 
     def values(self, scene, client, key):
-        return [r[key] for r in self.rows if r["scene"] == scene and r["client"] == client and not r["wrong"] and r.get(key) is not None]
+        rows = [r for r in self.rows if r["scene"] == scene and r["client"] == client and not r["wrong"]]
+        return [r[key] for r in rows if r.get(key) is not None]
 
     def median(self, scene, client, key):
         values = self.values(scene, client, key)

@@ -1,14 +1,12 @@
 """What is measured. Every scene makes its content, serves it, lets the programs compete, and clears up."""
 import contextlib
-import os
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
 from .clients import CLIENTS
-from .line import CLIENT, SERVER, Line, NoLine  # noqa: F401
-from .measure import bytes_written
+from .line import SERVER, Line, NoLine
+from .measure import bytes_written, run
 from .rounds import GB, GIB, MIB
 from .servers import binary
 
@@ -88,7 +86,6 @@ def resume(lab):
 
 
 def resume_one(lab, client, number):
-    from .measure import run
     job = lab.job()
     lab.clean(client, job)
     lab.settle()
@@ -178,13 +175,14 @@ FAULTS = [
     {"match": {"kind": "body", "every": 13}, "do": {"close_after": 1_500_000}, "note": "cut off"},
     {"match": {"kind": "body", "every": 29}, "do": {"stall_after": 300_000, "stall_ms": 60_000}, "note": "silence"},
 ]
-LIE = [{"match": {"kind": "body", "max_first": 0, "nth": [1]}, "do": {"garbage": {"from": 1_000_000, "to": 1_100_000}}, "note": "wrong bytes"}]
+LIE = [{"match": {"kind": "body", "max_first": 0, "nth": [1]}, "do": {"garbage": {"from": 1_000_000, "to": 1_100_000}}}]
 
 
 def faults(lab):
     """512 MiB over a CDN that resets, refuses, cuts off, falls silent: bytes beyond the content. Then one that lies once: the Hub has
     no hash of parts, so finding the wrong block means fetching others a second time."""
-    lab.content.config("org/bad", generated=[{"path": "model.safetensors", "size": lab.size(512 * MIB), "seed": 70, "lfs": True}])
+    size = lab.size(512 * MIB)
+    lab.content.config("org/bad", generated=[{"path": "model.safetensors", "size": size, "seed": 70, "lfs": True}])
     for name, rules in (("faults", FAULTS), ("faults-lie", LIE)):
         with lab.serving(None, "org/bad", rules=rules, **{"conn-rate": 40 * MIB}):
             lab.compete(name, ["hf-pull"])

@@ -12,7 +12,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/scenario"))
-from hub import FakeHub, binary, fakehub_binary  # noqa: E402  (the way the tests start it)
+from hub import FakeHub, fakehub_binary  # noqa: E402  (the way the tests start it)
+from hub import binary  # noqa: E402, F401  (of the build folder, or named by a variable)
 
 CONFIG = """
 {user}

@@ -37,6 +37,7 @@ struct lines {
     char repo[REPO_MAX];
     enum hfp_wait waiting; /* the reason last said */
     bool running;          /* the plan is known, the job not over */
+    bool said_all;         /* the last line had 100 % */
 };
 
 static void say(struct lines *l, uint64_t now_ns)
@@ -44,6 +45,7 @@ static void say(struct lines *l, uint64_t now_ns)
     struct text t;
     log_line(&t, l->repo, &l->last, now_ns - l->last_event_ns);
     screen_print(l->screen, &t);
+    l->said_all = l->last.recorded_bytes == l->last.total_bytes;
     l->last_line_ns = now_ns;
 }
 
@@ -92,7 +94,7 @@ static void event(struct view *v, const struct hfp_event *ev, uint64_t now_ns)
         headline(l, ev);
         say(l, now_ns);
     } else if (ev->type == HFP_EV_DONE) {
-        if (l->running && ev->status.state == HFP_DONE)
+        if (l->running && ev->status.state == HFP_DONE && !l->said_all)
             say(l, now_ns);
         l->running = false;
         l->waiting = HFP_NOT_WAITING;

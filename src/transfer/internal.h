@@ -78,6 +78,7 @@ struct runner {
     uint32_t drained;
     uint64_t start_ns, since_ns, body_ns, last_byte_ns, slow_since_ns;
     uint64_t window_bytes, rate_bytes_per_s;
+    uint64_t peers_bytes_per_s; /* the median of the others when they were last looked at */
     struct hfp_err verdict;    /* DRAIN: what to do at the end; code OK with redirect set: go there */
     bool redirect;
     char connect_to[64];

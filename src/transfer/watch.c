@@ -36,8 +36,9 @@ static int compare_rates(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The median rate of the others on the same server; 0 when there are too few to say. */
-static uint64_t peers_rate(const struct transfer *t, const struct runner *me)
+/* The median rate of the others on the same server. The last one of a file has none beside it: then what requests to this
+ * server gave so far, which each cut halves, so that a line that became slow as a whole is soon the measure. */
+static uint64_t peers_rate(const struct transfer *t, const struct runner *me, bool *alone)
 {
     uint64_t rates[RUNNERS_MAX];
     unsigned n = 0;
@@ -46,15 +47,20 @@ static uint64_t peers_rate(const struct transfer *t, const struct runner *me)
         if (r != me && r->state != RUN_IDLE && r->remote == me->remote && runner_streams(r))
             rates[n++] = r->rate_bytes_per_s;
     }
+    *alone = n == 0;
     if (n < SLOW_PEERS_MIN)
-        return 0;
+        return *alone ? me->remote->rate_bytes_per_s : 0;
     qsort(rates, n, sizeof *rates, compare_rates);
     return rates[n / 2];
 }
 
 static void watch_slow(struct transfer *t, struct runner *r, uint64_t now_ns)
 {
-    uint64_t peers = runner_streams(r) ? peers_rate(t, r) : 0;
+    bool alone = false;
+    uint64_t peers = runner_streams(r) ? peers_rate(t, r, &alone) : 0;
+    if (peers == 0 && r->slow_since_ns != 0 && runner_streams(r))
+        peers = r->peers_bytes_per_s; /* they have finished meanwhile; what they showed of the line still holds */
+    r->peers_bytes_per_s = peers;
     if (r->rate_bytes_per_s * SLOW_RATIO >= peers) {
         r->slow_since_ns = 0;
         return;
@@ -64,6 +70,8 @@ static void watch_slow(struct transfer *t, struct runner *r, uint64_t now_ns)
     if (ns_since(now_ns, r->slow_since_ns) < t->config.deadlines.slow_ns)
         return;
     struct hfp_err err;
+    if (alone)
+        r->remote->rate_bytes_per_s /= 2;
     err_set(&err, HFP_E_SLOW, "%s %s crept at a fraction of the other connections", r->remote->name, r->peer_now.address);
     runner_cut(r, &err);
 }

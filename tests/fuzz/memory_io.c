@@ -18,7 +18,7 @@ struct file {
     struct stat st;
 };
 
-static struct file files[FILES_MAX];
+static struct file files[FILES_MAX], folder; /* any folder: only opened, synced and closed */
 static struct file *opened[OPEN_FILES_MAX];
 static size_t short_reads;
 
@@ -76,7 +76,7 @@ static int mem_openat(int dir, const char *path, int flags, mode_t mode)
 {
     (void)dir, (void)mode;
     check_path(path);
-    struct file *f = find(path);
+    struct file *f = flags & O_DIRECTORY ? &folder : find(path);
     if (f && (flags & O_EXCL)) {
         errno = EEXIST;
         return -1;

@@ -1,6 +1,11 @@
+import signal
+
 import pytest
 
 from lab import Lab
+
+# A suite that was started in the background may have SIGINT ignored, and what ignores it when it starts leaves it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

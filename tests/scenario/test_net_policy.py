@@ -160,8 +160,9 @@ def test_max_attempts_counts_rounds_of_four_requests(lab, tmp_path):
 
 
 def test_progress_starts_the_count_anew(lab):
-    """Three failures before each answer: with one round allowed it still arrives, for every answer brings something."""
-    lab.file(9 * MB).start([on("body", {"status": 500}, **{"from": 1, "to": 3}), on("body", {"status": 500}, **{"from": 5, "to": 7})])
+    """One range, three failures, a megabyte, three failures: one round is allowed, and it is never used up."""
+    lab.file(4 * MB).start([on("body", {"status": 500}, **{"from": 1, "to": 3}), on("body", {"reset_after": MB}, nth=[4]),
+                            on("body", {"status": 500}, **{"from": 5, "to": 7})])
     run = lab.pull(REPO, "--max-attempts", "1", "--max-workers", "1")
     lab.assert_done(run)
     assert len([r for r in lab.bodies() if r["status"] == 500]) == 6

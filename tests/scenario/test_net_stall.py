@@ -163,6 +163,15 @@ def test_one_address_of_the_cdn_is_bad_and_another_works(lab, do):
     assert run.seconds < 60
 
 
+def test_a_bad_address_is_remembered(lab):
+    """Some requests find out, the others do not try it again."""
+    lab.file(100 * MB).start([on_body({"html": True}, addr="127.0.0.2", on="cdn")], cdn=("127.0.0.2:0", "127.0.0.3:same"),
+                             options={"cdn-name": "cdn.test:0", "conn-rate": 4 * MB})
+    lab.assert_done(lab.pull(REPO, "--resolve", f"cdn.test:{lab.server.cdn_port}:127.0.0.2,127.0.0.3"))
+    rows = lab.bodies()
+    assert len(rows) > 20 and len([r for r in rows if r["addr"] == "127.0.0.2"]) <= 8
+
+
 # ---- the clock jumps -----------------------------------------------------------------------------------------------
 
 def test_stopped_for_twelve_seconds_and_continued(lab):

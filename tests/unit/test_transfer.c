@@ -348,6 +348,24 @@ static void test_steal(void)
     CHECK(tw_end(&w), "steal: nothing is left over %s", w.fault);
 }
 
+static void serve_one_creeps(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    a->piece = 4096;
+    if (tw_at_cdn(r))
+        a->bytes_per_s = w->param++ == 1 ? 4096 : 5 * MB;
+}
+
+static void test_creeps_on(void)
+{
+    struct world w;
+    tw_begin(&w, serve_one_creeps, (struct tw_options){ .max_connections = 4 });
+    tw_add_all(&w, 0, 40 * MB);
+    bool done = tw_run(&w, 3600);
+    CHECK(done && ms(&w) < 16000, "one that creeps is left although its peers have long finished: %llu ms %s", ms(&w), w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
 static void test_pause(void)
 {
     struct world w;
@@ -597,6 +615,7 @@ int main(void)
     test_no_ranges();
     test_tiny_parts();
     test_steal();
+    test_creeps_on();
     test_pause();
     test_buffers();
     test_hoarded();
