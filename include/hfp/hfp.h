@@ -105,25 +105,25 @@ enum hfp_repo_type { HFP_MODEL, HFP_DATASET, HFP_SPACE };
 enum hfp_family { HFP_ANY_FAMILY, HFP_IPV4, HFP_IPV6 };
 
 struct hfp_config {
-    const char *endpoint;      /* NULL: https://huggingface.co; no trailing slash needed */
-    const char *token;         /* NULL: none. Sent to the endpoint's origin only */
-    const char *hub_cache;     /* the "hub" folder; required */
-    const char *state_dir;     /* learned hosts; NULL: nothing is remembered */
-    const char *user_agent;    /* NULL: hf-pull/<version> */
-    const char *proxy;         /* NULL: the environment decides, as libcurl does; "": none */
-    const char *ca_file;       /* NULL: the system's */
-    const char *ca_dir;        /* NULL: the system's */
+    const char *endpoint;       /* NULL: https://huggingface.co; no trailing slash needed */
+    const char *token;          /* NULL: none. Sent to the endpoint's origin only */
+    const char *hub_cache;      /* the "hub" folder; required */
+    const char *state_dir;      /* learned hosts; NULL: nothing is remembered */
+    const char *user_agent;     /* NULL: hf-pull/<version> */
+    const char *proxy;          /* NULL: the environment decides, as libcurl does; "": none */
+    const char *ca_file;        /* NULL: the system's */
+    const char *ca_dir;         /* NULL: the system's */
     const char *const *resolve; /* NULL-terminated "host:port:addr[,addr...]" entries, as curl --resolve; or NULL */
     enum hfp_family family;
-    uint32_t max_connections;  /* byte connections in all; 0: learned, 1..16 */
-    uint64_t chunk_bytes;      /* longest segment and unit of "chunk" lines; 0: 50 MiB */
-    uint64_t limit_bytes_per_s; /* all jobs together; 0: none */
-    uint64_t timeout_ns;       /* a silent connection is cut after this; 0: 300 s */
-    uint64_t stall_timeout_ns; /* its range goes to another one after this; 0: 30 s */
-    uint64_t api_timeout_ns;   /* one API call; 0: 30 s */
-    uint32_t max_rounds;       /* rounds without progress before giving up; 0: never */
-    bool max_rounds_given;     /* the user chose it: no 30 s fall back to exit 9 */
-    bool no_symlinks;          /* HF_HUB_DISABLE_SYMLINKS */
+    uint32_t max_connections;                            /* byte connections in all; 0: learned, 1..16 */
+    uint64_t chunk_bytes;                                /* longest segment and unit of "chunk" lines; 0: 50 MiB */
+    uint64_t limit_bytes_per_s;                          /* all jobs together; 0: none */
+    uint64_t timeout_ns;                                 /* a silent connection is cut after this; 0: 300 s */
+    uint64_t stall_timeout_ns;                           /* its range goes to another one after this; 0: 30 s */
+    uint64_t api_timeout_ns;                             /* one API call; 0: 30 s */
+    uint32_t max_rounds;                                 /* rounds without progress before giving up; 0: never */
+    bool max_rounds_given;                               /* the user chose it: no 30 s fall back to exit 9 */
+    bool no_symlinks;                                    /* HF_HUB_DISABLE_SYMLINKS */
     void (*log)(void *ctx, int level, const char *text); /* any thread; NULL: silence. Levels: enum hfp_log_level */
     void *log_ctx;
     int log_level;
@@ -134,15 +134,15 @@ enum hfp_log_level { HFP_LOG_ERROR, HFP_LOG_WARN, HFP_LOG_INFO, HFP_LOG_DEBUG, H
 struct hfp_job_spec {
     enum hfp_verb verb;
     enum hfp_repo_type type;
-    const char *repo;                  /* ns/name or name */
-    const char *revision;              /* branch, tag, refs/pr/N or commit; NULL: main */
-    const char *const *paths;          /* exact file names; NULL-terminated; or NULL. "dir/" means all below */
-    const char *const *include;        /* Python fnmatch patterns; NULL-terminated; or NULL */
+    const char *repo;           /* ns/name or name */
+    const char *revision;       /* branch, tag, refs/pr/N or commit; NULL: main */
+    const char *const *paths;   /* exact file names; NULL-terminated; or NULL. "dir/" means all below */
+    const char *const *include; /* Python fnmatch patterns; NULL-terminated; or NULL */
     const char *const *exclude;
-    const char *local_dir;             /* NULL: into the cache */
-    bool force;                        /* fetch even what is proved */
-    bool offline;                      /* never ask the network */
-    uint64_t limit_bytes_per_s;        /* this job; 0: none */
+    const char *local_dir;      /* NULL: into the cache */
+    bool force;                 /* fetch even what is proved */
+    bool offline;               /* never ask the network */
+    uint64_t limit_bytes_per_s; /* this job; 0: none */
 };
 
 #define HFP_STATES(X)                                                                                                  \
@@ -192,9 +192,9 @@ HFP_API const char *hfp_wait_text(enum hfp_wait wait);
 struct hfp_front {
     char path[256]; /* shortened in the middle when longer */
     uint64_t size_bytes, recorded_bytes, rate_bytes_per_s;
-    char host[128];    /* who serves it: host name */
-    char address[64];  /* and address; "" when not connected */
-    uint32_t rtt_us;   /* 0 when unknown */
+    char host[128];   /* who serves it: host name */
+    char address[64]; /* and address; "" when not connected */
+    uint32_t rtt_us;  /* 0 when unknown */
 };
 
 /* A snapshot of one job. Bytes are of distinct content, each blob counted once. */
@@ -203,30 +203,30 @@ struct hfp_status {
     enum hfp_verb verb;
     enum hfp_state state;
     enum hfp_wait wait;
-    bool stalled;          /* nothing arrived for 30 s (--stall-timeout) although it should */
-    char wait_text[200];   /* one phrase with figures: "8 of 8 connections silent, trying IPv4" */
-    uint64_t quiet_ns;     /* since the last byte arrived */
-    char commit[41];       /* "" until resolved */
-    bool stale;            /* the Hub was not reached; commit is the last known one */
+    bool stalled;        /* nothing arrived for 30 s (--stall-timeout) although it should */
+    char wait_text[200]; /* one phrase with figures: "8 of 8 connections silent, trying IPv4" */
+    uint64_t quiet_ns;   /* since the last byte arrived */
+    char commit[41];     /* "" until resolved */
+    bool stale;          /* the Hub was not reached; commit is the last known one */
     uint64_t files, files_proved, shards;
     uint64_t total_bytes, here_bytes; /* here: recorded or in place when the job began */
     uint64_t free_bytes;              /* on the target file system when planned */
     uint64_t received_bytes, recorded_bytes, proved_bytes, in_place_bytes, wire_bytes;
-    uint64_t rate_bytes_per_s;        /* 5 s mean of distinct bytes received; 0 when nothing moves */
-    uint64_t eta_low_s, eta_high_s;   /* UINT64_MAX: unknown */
+    uint64_t rate_bytes_per_s;      /* 5 s mean of distinct bytes received; 0 when nothing moves */
+    uint64_t eta_low_s, eta_high_s; /* UINT64_MAX: unknown */
     uint32_t connections, connections_silent;
     uint64_t elapsed_ns;
     uint32_t fronts;
     struct hfp_front front[HFP_FRONTS];
     /* for the end summary */
     uint64_t kept_bytes, adopted_bytes, fetched_bytes, repaired_bytes, refetched_bytes;
-    uint64_t fetch_bytes, fetch_files;        /* the plan: what had to come over the wire */
-    uint64_t prove_bytes, prove_files;        /* the plan: here already, to be hashed before it is believed */
+    uint64_t fetch_bytes, fetch_files; /* the plan: what had to come over the wire */
+    uint64_t prove_bytes, prove_files; /* the plan: here already, to be hashed before it is believed */
     uint64_t requests, connections_lost, rounds;
-    uint64_t waited_ns[HFP_WAIT_COUNT];       /* time lost by reason */
-    uint64_t errors[HFP_CODE_COUNT];          /* requests that failed, by code */
-    int64_t receipts_unix_s;                  /* oldest receipt relied on when nothing had to be done; 0: none */
-    struct hfp_err error;                     /* state failed, cancelled, or the reason of waiting */
+    uint64_t waited_ns[HFP_WAIT_COUNT]; /* time lost by reason */
+    uint64_t errors[HFP_CODE_COUNT];    /* requests that failed, by code */
+    int64_t receipts_unix_s;            /* oldest receipt relied on when nothing had to be done; 0: none */
+    struct hfp_err error;               /* state failed, cancelled, or the reason of waiting */
 };
 
 enum hfp_event_type {
@@ -235,30 +235,37 @@ enum hfp_event_type {
     HFP_EV_PROGRESS, /* at most 4 a second and job; older unread ones are replaced */
     HFP_EV_STALLED,  /* wait_text says why */
     HFP_EV_RECOVERED,
-    HFP_EV_FILE,     /* one file: path, file_state */
-    HFP_EV_CHUNK,    /* a run of chunk_bytes was recorded: path, first_byte, last_byte, hash */
-    HFP_EV_NOTE,     /* something the user may want to know: text */
-    HFP_EV_DONE      /* the last event of a job: state done, failed or cancelled */
+    HFP_EV_FILE,  /* one file: path, file_state */
+    HFP_EV_CHUNK, /* a run of chunk_bytes was recorded: path, first_byte, last_byte, hash */
+    HFP_EV_NOTE,  /* something the user may want to know: text */
+    HFP_EV_DONE   /* the last event of a job: state done, failed or cancelled */
 };
 
-enum hfp_file_state { HFP_FILE_FETCHING, HFP_FILE_PROVED, HFP_FILE_REPAIRED, HFP_FILE_DAMAGED, HFP_FILE_MISSING,
-                      HFP_FILE_FAILED, HFP_FILE_PLANNED };
+enum hfp_file_state {
+    HFP_FILE_FETCHING,
+    HFP_FILE_PROVED,
+    HFP_FILE_REPAIRED,
+    HFP_FILE_DAMAGED,
+    HFP_FILE_MISSING,
+    HFP_FILE_FAILED,
+    HFP_FILE_PLANNED
+};
 
 struct hfp_event {
-    uint64_t seq;          /* 1, 2, 3 ... per handle, no gaps in what hfp_event_next() returns */
+    uint64_t seq; /* 1, 2, 3 ... per handle, no gaps in what hfp_event_next() returns */
     int64_t unix_ms;
     enum hfp_event_type type;
-    const char *repo;      /* as asked */
-    const char *revision;  /* as asked */
-    const char *path;      /* the file this is about, or NULL */
-    const char *hash;      /* hex sha256, git sha1 (FILE) or BLAKE3 (CHUNK); or NULL */
+    const char *repo;     /* as asked */
+    const char *revision; /* as asked */
+    const char *path;     /* the file this is about, or NULL */
+    const char *hash;     /* hex sha256, git sha1 (FILE) or BLAKE3 (CHUNK); or NULL */
     enum hfp_file_state file_state;
-    uint64_t size_bytes, here_bytes;      /* FILE */
-    uint64_t first_byte, last_byte;       /* CHUNK; NOTE about a range */
-    uint64_t chunk, chunks;               /* CHUNK: recorded so far, of this many */
-    const char *text;      /* NOTE, FILE failed: one sentence; or NULL */
-    int level;             /* NOTE: HFP_LOG_WARN tells the user at once, HFP_LOG_INFO only with -v */
-    const char *snapshot;  /* DONE of a pull: the folder; or NULL */
+    uint64_t size_bytes, here_bytes; /* FILE */
+    uint64_t first_byte, last_byte;  /* CHUNK; NOTE about a range */
+    uint64_t chunk, chunks;          /* CHUNK: recorded so far, of this many */
+    const char *text;                /* NOTE, FILE failed: one sentence; or NULL */
+    int level;                       /* NOTE: HFP_LOG_WARN tells the user at once, HFP_LOG_INFO only with -v */
+    const char *snapshot;            /* DONE of a pull: the folder; or NULL */
     struct hfp_status status;
 };
 

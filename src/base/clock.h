@@ -10,8 +10,8 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 struct clock_now {
-    uint64_t mono_ns;  /* stands still while the machine sleeps */
-    uint64_t boot_ns;  /* runs on: the difference tells of a suspend */
+    uint64_t mono_ns; /* stands still while the machine sleeps */
+    uint64_t boot_ns; /* runs on: the difference tells of a suspend */
     int64_t unix_ms;
 };
 struct clock_now clock_read(void);

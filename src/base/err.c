@@ -72,7 +72,8 @@ static void make_harmless(struct hfp_err *err)
     utf8_show(err->message, sizeof err->message, raw);
 }
 
-PRINTF(5, 0) static void err_fill(struct hfp_err *err, enum hfp_code code, int errnum, int status, const char *fmt, va_list ap)
+PRINTF(5, 0)
+static void err_fill(struct hfp_err *err, enum hfp_code code, int errnum, int status, const char *fmt, va_list ap)
 {
     if (!err)
         return;

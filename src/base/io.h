@@ -46,10 +46,10 @@ struct io_ops {
     int (*utimensat)(int dir, const char *path, const struct timespec times[2], int flags);
 };
 
-extern const struct io_ops io_system;     /* the kernel's */
-extern const struct io_ops *io;           /* what is in use; code calls io->openat(...) and the helpers below */
+extern const struct io_ops io_system; /* the kernel's */
+extern const struct io_ops *io;       /* what is in use; code calls io->openat(...) and the helpers below */
 
-void fd_closep(int *fd);   /* for AUTO; negative is fine. For files that were only read */
+void fd_closep(int *fd);    /* for AUTO; negative is fine. For files that were only read */
 void dir_closep(DIR **dir); /* for AUTO */
 /* Closes a written file and reports what close() says (NFS and quotas report late). *fd is -1 after. */
 int io_close(int *fd, struct hfp_err *err, const char *what);

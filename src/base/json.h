@@ -11,8 +11,8 @@
 #include "base/auto.h"
 #include "base/err.h"
 
-#define JSON_DEPTH_MAX 64u       /* the Hub's deepest answer that we read has 4 levels */
-#define JSON_VALUES_MAX 131072u  /* a page of 1,000 tree entries has about 12,000; 131072 cost 10 MiB */
+#define JSON_DEPTH_MAX 64u      /* the Hub's deepest answer that we read has 4 levels */
+#define JSON_VALUES_MAX 131072u /* a page of 1,000 tree entries has about 12,000; 131072 cost 10 MiB */
 #define JSON_INTEGER_MAX ((UINT64_C(1) << 53) - 1) /* beyond, a double no longer tells neighbours apart */
 
 struct cJSON;
@@ -27,7 +27,7 @@ const struct cJSON *json_first(const struct cJSON *v); /* of an array or object;
 const struct cJSON *json_next(const struct cJSON *v);
 const char *json_name(const struct cJSON *v); /* of a member of an object; "" otherwise */
 
-bool json_has(const struct cJSON *object, const char *key); /* there, and not null */
+bool json_has(const struct cJSON *object, const char *key);                   /* there, and not null */
 const struct cJSON *json_object(const struct cJSON *object, const char *key); /* NULL when it is not one */
 bool json_text(const char **out, const struct cJSON *object, const char *key);
 bool json_u64(uint64_t *out, const struct cJSON *object, const char *key); /* 0 to JSON_INTEGER_MAX, no fraction */

@@ -9,13 +9,13 @@
 #include "base/block.h"
 #include "base/err.h"
 
-#define POOL_BUFFERS 24       /* 16 connections that gather, and 8 being written or hashed */
+#define POOL_BUFFERS 24 /* 16 connections that gather, and 8 being written or hashed */
 #define POOL_RESERVED 2
 
 struct pool;
 int pool_new(struct pool **out, unsigned buffers, struct hfp_err *err);
-void pool_free(struct pool *p); /* every buffer must be back */
-uint8_t *pool_get(struct pool *p, bool head); /* NULL: none to be had now */
+void pool_free(struct pool *p);                 /* every buffer must be back */
+uint8_t *pool_get(struct pool *p, bool head);   /* NULL: none to be had now */
 void pool_put(struct pool *p, uint8_t *buffer); /* NULL is fine */
 unsigned pool_free_count(const struct pool *p);
 unsigned pool_taken(const struct pool *p);

@@ -53,7 +53,7 @@ static bool steers(uint32_t c)
 
 void utf8_show(char *out, size_t out_size, const char *text)
 {
-    assert(out_size >= 8); /* one character of four bytes, "..." and the NUL */
+    assert(out_size >= 8);    /* one character of four bytes, "..." and the NUL */
     size_t used = 0, cut = 0; /* cut: where "..." would still fit */
     uint32_t c;
     for (size_t n; (n = utf8_next(&c, text)) > 0; text += n) {

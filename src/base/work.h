@@ -10,11 +10,11 @@
 #include "base/err.h"
 
 enum work_lane {
-    LANE_WRITE,  /* block writes and their BLAKE3 */
-    LANE_HASH,   /* in-order file hashing, re-checks */
-    LANE_FILES,  /* open, claim, publish, links, receipts, scans: system calls that wait for the disk */
-    LANE_SYNC,   /* the periodic fdatasync of partials */
-    LANE_NAMES,  /* getaddrinfo, which may hang for minutes */
+    LANE_WRITE, /* block writes and their BLAKE3 */
+    LANE_HASH,  /* in-order file hashing, re-checks */
+    LANE_FILES, /* open, claim, publish, links, receipts, scans: system calls that wait for the disk */
+    LANE_SYNC,  /* the periodic fdatasync of partials */
+    LANE_NAMES, /* getaddrinfo, which may hang for minutes */
     LANES
 };
 

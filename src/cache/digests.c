@@ -44,7 +44,8 @@ static bool get_text(char *out, size_t out_size, const uint8_t *b)
 }
 
 /* docs/formats/digests.md has the table; the offsets are nowhere else. */
-void digests_encode(uint8_t out[DIGESTS_HEADER_BYTES], const struct digests_info *info, const struct digests_proof *proof)
+void digests_encode(uint8_t out[DIGESTS_HEADER_BYTES], const struct digests_info *info,
+                    const struct digests_proof *proof)
 {
     memset(out, 0, DIGESTS_HEADER_BYTES);
     memcpy(out, magic, sizeof magic);
@@ -137,7 +138,8 @@ static void digests_closep(struct digests **d)
     *d = NULL;
 }
 
-int digests_create(struct digests **out, int dir, const char *name, const struct digests_info *info, struct hfp_err *err)
+int digests_create(struct digests **out, int dir, const char *name, const struct digests_info *info,
+                   struct hfp_err *err)
 {
     AUTO(digests_closep) struct digests *d = calloc(1, sizeof *d);
     if (!d)
@@ -221,7 +223,8 @@ static uint64_t entry_at(uint64_t index)
     return DIGESTS_HEADER_BYTES + index * BLAKE3_BYTES;
 }
 
-int digests_get(const struct digests *d, uint64_t first, uint64_t count, uint8_t (*out)[BLAKE3_BYTES], struct hfp_err *err)
+int digests_get(const struct digests *d, uint64_t first, uint64_t count, uint8_t (*out)[BLAKE3_BYTES],
+                struct hfp_err *err)
 {
     assert(count <= SIZE_MAX / BLAKE3_BYTES && first + count <= blocks_of(d->info.size_bytes));
     size_t want = (size_t)count * BLAKE3_BYTES, got = 0;

@@ -10,7 +10,6 @@
 #include "base/digest.h"
 #include "base/io.h"
 
-
 static inline uint64_t blocks_of(uint64_t size_bytes)
 {
     return size_bytes / BLOCK_BYTES + (size_bytes % BLOCK_BYTES != 0);
@@ -46,11 +45,13 @@ struct digests_proof {
 struct digests;
 
 /* The header as bytes, and back. Decoding: HFP_E_VERSION or HFP_E_CORRUPT. Pure. */
-void digests_encode(uint8_t out[DIGESTS_HEADER_BYTES], const struct digests_info *info, const struct digests_proof *proof);
+void digests_encode(uint8_t out[DIGESTS_HEADER_BYTES], const struct digests_info *info,
+                    const struct digests_proof *proof);
 int digests_decode(struct digests_info *info, struct digests_proof *proof, const uint8_t in[DIGESTS_HEADER_BYTES]);
 
 /* Creates (fails if it exists) or opens. An unknown version is HFP_E_VERSION, damage HFP_E_CORRUPT. */
-int digests_create(struct digests **out, int dir, const char *name, const struct digests_info *info, struct hfp_err *err);
+int digests_create(struct digests **out, int dir, const char *name, const struct digests_info *info,
+                   struct hfp_err *err);
 int digests_open(struct digests **out, int dir, const char *name, struct hfp_err *err);
 void digests_close(struct digests *d); /* NULL is fine */
 const struct digests_info *digests_info(const struct digests *d);
@@ -65,7 +66,8 @@ int digests_count(const struct digests *d, uint8_t *bits, uint64_t *count, struc
 /* The file under that name is still the one that is open. */
 bool digests_is(const struct digests *d, int dir, const char *name);
 /* Reads count entries from index first; absent ones are all zero. */
-int digests_get(const struct digests *d, uint64_t first, uint64_t count, uint8_t (*out)[BLAKE3_BYTES], struct hfp_err *err);
+int digests_get(const struct digests *d, uint64_t first, uint64_t count, uint8_t (*out)[BLAKE3_BYTES],
+                struct hfp_err *err);
 /* Written at once: survives kill -9. NULL clears the entry. */
 int digests_set(struct digests *d, uint64_t index, const uint8_t digest[BLAKE3_BYTES], struct hfp_err *err);
 int digests_sync(struct digests *d, struct hfp_err *err); /* fdatasync; call after the data's own */

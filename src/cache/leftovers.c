@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #define FOREIGN_QUIET_S 60 /* without locks: a tool that has written nothing for so long is gone, or will not miss it */
-#define EXTENTS_MAX 1048576u /* of one sparse file: a 16 TiB file with a hole per block has sixteen times as many; the
+#define EXTENTS_MAX                                                                                                    \
+    1048576u /* of one sparse file: a 16 TiB file with a hole per block has sixteen times as many; the
                                 rest then counts as absent */
 
 int leftovers_open_dir(int *dir, int *own, const struct place *p, struct hfp_err *err)
@@ -165,8 +166,8 @@ static int judge_digests(struct finder *f, struct leftover *l, struct hfp_err *e
     struct hfp_err why = { 0 };
     int rc = digests_open(&d, f->dir, l->digests, &why);
     l->damaged = rc == HFP_E_CORRUPT || rc == HFP_E_VERSION;
-    l->closed = rc && (why.sys_errno == EACCES || why.sys_errno == EPERM || why.sys_errno == ELOOP ||
-                       why.sys_errno == ENOENT);
+    l->closed =
+        rc && (why.sys_errno == EACCES || why.sys_errno == EPERM || why.sys_errno == ELOOP || why.sys_errno == ENOENT);
     if (l->damaged || l->closed)
         return HFP_OK; /* and no word in err: a caller may read it as a failure */
     if (rc) {

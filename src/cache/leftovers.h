@@ -7,7 +7,8 @@
 #include "cache/digests.h"
 #include "cache/store.h"
 
-#define LEFTOVERS_MAX 64 /* of one content; more means that something else is wrong, and the sweep takes them in turns */
+#define LEFTOVERS_MAX                                                                                                  \
+    64 /* of one content; more means that something else is wrong, and the sweep takes them in turns */
 
 /* One unfinished file: data, digests, or both. */
 struct leftover {
@@ -45,7 +46,7 @@ static inline void bit_set(uint8_t *bits, uint64_t i)
 }
 static inline void bit_clear(uint8_t *bits, uint64_t i)
 {
-    bits[i / 8] &= (uint8_t)~(1u << (i % 8));
+    bits[i / 8] &= (uint8_t) ~(1u << (i % 8));
 }
 
 #endif

@@ -29,9 +29,9 @@ struct paths_block {
 struct listing {
     struct listed_file *chunks[CHUNKS];
     uint32_t count;
-    uint32_t *slots;  /* while filling: open addressing, 0 is empty */
+    uint32_t *slots;   /* while filling: open addressing, 0 is empty */
     size_t slot_count; /* a power of two */
-    uint32_t *order;  /* once sealed: file numbers by path */
+    uint32_t *order;   /* once sealed: file numbers by path */
     struct paths_block *paths;
     uint64_t paths_bytes;
     uint8_t seed[16]; /* a server that cannot guess it cannot make paths collide */

@@ -10,12 +10,12 @@
 #include "cache/store.h"
 
 struct listed_file {
-    const char *path;      /* checked by name_check_path; owned by the listing */
+    const char *path; /* checked by name_check_path; owned by the listing */
     uint64_t size_bytes;
-    struct content_id id;  /* sha256 for LFS and Xet, git sha1 otherwise */
-    uint8_t git_oid[20];   /* of the pointer for LFS: trees/ needs it */
+    struct content_id id; /* sha256 for LFS and Xet, git sha1 otherwise */
+    uint8_t git_oid[20];  /* of the pointer for LFS: trees/ needs it */
     bool lfs, xet;
-    uint8_t xet_hash[32];  /* when xet: as hex text order, bytes of the 64 hex digits */
+    uint8_t xet_hash[32]; /* when xet: as hex text order, bytes of the 64 hex digits */
 };
 
 struct listing;

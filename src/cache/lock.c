@@ -7,8 +7,8 @@
 #include <sys/file.h>
 #include <sys/sysmacros.h>
 
-#define LOCK_MODE 0664       /* huggingface_hub 1.4.0 and later: users of one group share a cache */
-#define LOCK_TRIES 100       /* each turn means that someone unlinked the file within microseconds */
+#define LOCK_MODE 0664         /* huggingface_hub 1.4.0 and later: users of one group share a cache */
+#define LOCK_TRIES 100         /* each turn means that someone unlinked the file within microseconds */
 #define PROC_LOCKS_MAX 1048576 /* some 16,000 locks; a busier host gets no pid in the message */
 
 /* Opens the lock file; *fresh when this call made it. */

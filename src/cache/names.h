@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-#define REPO_ID_MAX 200      /* 96 + '/' + 96 */
+#define REPO_ID_MAX 200 /* 96 + '/' + 96 */
 #define REPO_FOLDER_MAX 256
 #define COMMIT_HEX 40
 #define PATH_NAME_MAX 4096

@@ -312,7 +312,8 @@ int partial_demote(struct partial **out, const struct place *p, const char *comm
                    io->fstatat(p->final_dir, p->final_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
     struct partial *pt = NULL;
     int rc = partial_claim(&pt, p, commit, false, unix_s, err);
-    if (rc || !movable || pt->recorded_blocks > 0) { /* a partial with proved blocks is worth more than a damaged file */
+    if (rc || !movable ||
+        pt->recorded_blocks > 0) { /* a partial with proved blocks is worth more than a damaged file */
         if (!rc)
             *out = pt;
         return rc;
@@ -339,8 +340,9 @@ int partial_claim(struct partial **out, const struct place *p, const char *commi
     struct partial *pt = calloc(1, sizeof *pt);
     if (!pt)
         return err_nomem(err);
-    *pt = (struct partial){ .store = p->store, .fd = -1, .dir = -1, .size_bytes = p->size_bytes,
-                            .blocks = blocks_of(p->size_bytes) };
+    *pt = (struct partial){
+        .store = p->store, .fd = -1, .dir = -1, .size_bytes = p->size_bytes, .blocks = blocks_of(p->size_bytes)
+    };
     int own = -1;
     int rc = leftovers_open_dir(&pt->dir, &own, p, err);
     pt->dir_borrowed = own < 0;

@@ -13,16 +13,16 @@
 
 struct partial {
     const struct store *store;
-    int fd;                 /* read and write */
-    int dir;                /* the folder it lives in; owned unless dir_borrowed */
-    bool dir_borrowed;      /* it is the store's: a small file opens no folder */
-    char name[192];         /* <base>.<8 hex>.incomplete */
+    int fd;            /* read and write */
+    int dir;           /* the folder it lives in; owned unless dir_borrowed */
+    bool dir_borrowed; /* it is the store's: a small file opens no folder */
+    char name[192];    /* <base>.<8 hex>.incomplete */
     char digests_name[192];
     struct digests *digests; /* NULL for files of one block: there is nothing to resume */
     uint64_t size_bytes;
     uint64_t blocks;
-    uint8_t *recorded;      /* bitmap: digest present on disk; blocks bits, NULL when digests is NULL */
-    uint8_t *guessed;       /* bitmap: bytes present but of unknown worth (adopted); NULL when none */
+    uint8_t *recorded; /* bitmap: digest present on disk; blocks bits, NULL when digests is NULL */
+    uint8_t *guessed;  /* bitmap: bytes present but of unknown worth (adopted); NULL when none */
     uint64_t recorded_blocks, guessed_blocks;
     char adopted_from[192]; /* file name that was taken over, "" otherwise */
 };
@@ -34,11 +34,12 @@ int partial_claim(struct partial **out, const struct place *p, const char *commi
 /* Takes a damaged file out of its place and makes a partial of it: blocks the receipt has digests for are kept to be
  * checked, without a receipt all of it is a guess. A link into a shared store and a file of one block stay where they
  * are: publishing replaces them. Same errors and ownership as partial_claim. */
-int partial_demote(struct partial **out, const struct place *p, const char *commit, int64_t unix_s, struct hfp_err *err);
+int partial_demote(struct partial **out, const struct place *p, const char *commit, int64_t unix_s,
+                   struct hfp_err *err);
 /* What partial_claim would find, without touching anything: for plans and progress at the start. */
 struct partial_look {
     uint64_t recorded_blocks, guessed_bytes;
-    bool alive;    /* someone else is writing it */
+    bool alive;          /* someone else is writing it */
     uint64_t held_bytes; /* on disk and not recorded: guesses, and space reserved ahead; needs no new space */
     uint64_t bytes_seen; /* size of the largest candidate: growth tells that a holder makes progress */
 };

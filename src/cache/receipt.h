@@ -9,15 +9,20 @@
 #include "cache/digests.h"
 #include "cache/store.h"
 
-enum receipt_verdict { RECEIPT_ABSENT, RECEIPT_HOLDS, RECEIPT_COPIED /* hash once */, RECEIPT_BROKEN /* file changed */ };
+enum receipt_verdict {
+    RECEIPT_ABSENT,
+    RECEIPT_HOLDS,
+    RECEIPT_COPIED /* hash once */,
+    RECEIPT_BROKEN /* file changed */
+};
 
 struct receipt_look {
     enum receipt_verdict verdict;
-    bool file_present;     /* the final name leads to a regular file of the right size (links followed) */
+    bool file_present; /* the final name leads to a regular file of the right size (links followed) */
     bool file_wrong_size;
-    bool has_blocks;       /* block digests are there: repair can find the bad ones */
+    bool has_blocks; /* block digests are there: repair can find the bad ones */
     int64_t proved_unix_s;
-    struct stat st;        /* of the file, when present */
+    struct stat st; /* of the file, when present */
 };
 /* Never fails: what cannot be read is absent. */
 void receipt_look(struct receipt_look *out, const struct place *p);

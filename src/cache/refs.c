@@ -9,7 +9,8 @@
 
 /* Below which folder, and under which name. A local folder has no refs of its own in the Python client's layout (that
  * writes them to the hub cache, where scanners then call the repository corrupt): ours lie among our notes. */
-static int ref_place(char name[REF_NAME_MAX], int *dir, const struct store *s, const char *revision, struct hfp_err *err)
+static int ref_place(char name[REF_NAME_MAX], int *dir, const struct store *s, const char *revision,
+                     struct hfp_err *err)
 {
     int rc = name_check_revision(revision, err);
     if (rc)

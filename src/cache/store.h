@@ -15,21 +15,21 @@ struct store {
     enum hfp_repo_type type;
     char repo[REPO_ID_MAX];
     char folder[REPO_FOLDER_MAX]; /* models--ns--name */
-    int hub;         /* the cache dir; -1 when it does not exist and was not to be made */
-    int repo_dir;    /* hub/<folder>; -1 when absent */
-    int blobs;       /* hub/<folder>/blobs */
-    int locks;       /* hub/.locks/<folder> */
-    int receipts;    /* hub/<folder>/.hf-pull, or D/.cache/huggingface/.hf-pull */
-    bool is_local;   /* --local-dir was given, even when the folder is not there yet */
-    int local;       /* D of --local-dir, else -1 */
-    int local_notes; /* D/.cache/huggingface */
-    bool symlinks;   /* links work here and are wanted */
-    bool writable;   /* false: a complete cache on a read-only file system is still a success */
-    int refused_errno; /* why not; 0 unknown */
-    bool give_owner; /* root in another user's cache: new files get owner_uid:owner_gid */
+    int hub;                      /* the cache dir; -1 when it does not exist and was not to be made */
+    int repo_dir;                 /* hub/<folder>; -1 when absent */
+    int blobs;                    /* hub/<folder>/blobs */
+    int locks;                    /* hub/.locks/<folder> */
+    int receipts;                 /* hub/<folder>/.hf-pull, or D/.cache/huggingface/.hf-pull */
+    bool is_local;                /* --local-dir was given, even when the folder is not there yet */
+    int local;                    /* D of --local-dir, else -1 */
+    int local_notes;              /* D/.cache/huggingface */
+    bool symlinks;                /* links work here and are wanted */
+    bool writable;                /* false: a complete cache on a read-only file system is still a success */
+    int refused_errno;            /* why not; 0 unknown */
+    bool give_owner;              /* root in another user's cache: new files get owner_uid:owner_gid */
     uid_t owner_uid;
     gid_t owner_gid;
-    mode_t file_mode; /* what a fresh file gets under the umask: 0644, 0600 ... */
+    mode_t file_mode;     /* what a fresh file gets under the umask: 0644, 0600 ... */
     char root_text[1024]; /* hub cache or local dir as the user gave it, absolute, for messages and stdout */
 };
 
@@ -54,11 +54,11 @@ struct place {
     struct content_id id;
     uint64_t size_bytes;
     char etag[65];
-    int final_dir;                      /* blobs, or local, or the repo dir when without symlinks */
-    char final_name[PATH_NAME_MAX + 64]; /* <etag>, or the path below local, or snapshots/<commit>/<path> */
-    int part_dir;                       /* where partials live: blobs, or local_notes */
+    int final_dir;                        /* blobs, or local, or the repo dir when without symlinks */
+    char final_name[PATH_NAME_MAX + 64];  /* <etag>, or the path below local, or snapshots/<commit>/<path> */
+    int part_dir;                         /* where partials live: blobs, or local_notes */
     char part_folder[PATH_NAME_MAX + 16]; /* "" or download/<dir>, below part_dir */
-    char part_base[160];                /* <etag>, or <H>.<etag>: partials are <part_base>.<8 hex>.incomplete */
+    char part_base[160];                  /* <etag>, or <H>.<etag>: partials are <part_base>.<8 hex>.incomplete */
     int lock_dir;
     char lock_name[PATH_NAME_MAX + 64]; /* <etag>.lock, or download/<path>.lock */
     char receipt_name[80];              /* <etag>.receipt, or <sha1 of final_name>.receipt */

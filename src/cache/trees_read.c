@@ -11,9 +11,9 @@
 /* A scanner that knows just enough JSON to cut the file into pieces for cJSON. */
 struct scan {
     int fd;
-    uint64_t at;      /* file offset behind the window */
-    size_t pos, n;    /* in the window */
-    size_t used;      /* of the snippet */
+    uint64_t at;   /* file offset behind the window */
+    size_t pos, n; /* in the window */
+    size_t used;   /* of the snippet */
     struct hfp_err *err;
     char snippet[SNIPPET_MAX];
     char window[TREES_WINDOW];

@@ -116,7 +116,8 @@ static int check(const struct targets *all, const struct options *o, struct hfp_
         return fault(err, HFP_E_ARG, "--local-dir takes one repository; %zu were named, and their files would mix.",
                      all->n);
     if (o->v[OPT_LOCAL_DIR].text && o->v[OPT_CACHE_DIR].source == FROM_LINE) /* as the Python client */
-        return fault(err, HFP_E_ARG, "--local-dir and --cache-dir are two places for the same files. Give one of them.");
+        return fault(err, HFP_E_ARG,
+                     "--local-dir and --cache-dir are two places for the same files. Give one of them.");
     for (size_t i = 0; i < all->n; i++)
         if (all->t[i].paths && (o->v[OPT_INCLUDE].list_n || o->v[OPT_EXCLUDE].list_n))
             return fault(err, HFP_E_ARG, "--include and --exclude choose files, and so does '%s:%s'. Give one of them.",

@@ -111,7 +111,7 @@ int publish_blob(const struct place *p, struct partial **pt, const uint8_t *firs
         if (!rc)
             part->digests_name[0] = 0;
     } else {
-        receipt_write(p, (const uint8_t (*)[BLAKE3_BYTES])first_block, first_block ? 1 : 0, unix_s, NULL);
+        receipt_write(p, (const uint8_t(*)[BLAKE3_BYTES])first_block, first_block ? 1 : 0, unix_s, NULL);
     }
     partial_close(part, false);
     *pt = NULL;

@@ -8,17 +8,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const state_names[BLOB_STATES] = { "none", "new", "claim", "locked", "prove", "fetch", "repair",
-                                                      "publish", "link", "close", "end" };
+static const char *const state_names[BLOB_STATES] = { "none",   "new",     "claim", "locked", "prove", "fetch",
+                                                      "repair", "publish", "link",  "close",  "end" };
 
 /* NEW -> CLAIM -> FETCH -> PUBLISH -> END is the usual way. An empty cell is a bug in us. */
 static const uint8_t blob_next[BLOB_STATES][BLOBEV_COUNT] = {
-    [BLOB_NEW] = { [BLOBEV_CLAIM] = BLOB_CLAIM, [BLOBEV_PRESENT] = BLOB_PROVE, [BLOBEV_HERE] = BLOB_LINK,
+    [BLOB_NEW] = { [BLOBEV_CLAIM] = BLOB_CLAIM,
+                   [BLOBEV_PRESENT] = BLOB_PROVE,
+                   [BLOBEV_HERE] = BLOB_LINK,
                    [BLOBEV_VERIFIED] = BLOB_END },
-    [BLOB_CLAIM] = { [BLOBEV_LOCKED] = BLOB_LOCKED, [BLOBEV_PRESENT] = BLOB_PROVE, [BLOBEV_HERE] = BLOB_LINK,
-                     [BLOBEV_CLAIMED] = BLOB_FETCH, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_CLAIM] = { [BLOBEV_LOCKED] = BLOB_LOCKED,
+                     [BLOBEV_PRESENT] = BLOB_PROVE,
+                     [BLOBEV_HERE] = BLOB_LINK,
+                     [BLOBEV_CLAIMED] = BLOB_FETCH,
+                     [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_LOCKED] = { [BLOBEV_CLAIM] = BLOB_CLAIM, [BLOBEV_FAIL] = BLOB_CLOSE },
-    [BLOB_PROVE] = { [BLOBEV_RIGHT] = BLOB_LINK, [BLOBEV_WRONG] = BLOB_CLAIM, [BLOBEV_VERIFIED] = BLOB_END,
+    [BLOB_PROVE] = { [BLOBEV_RIGHT] = BLOB_LINK,
+                     [BLOBEV_WRONG] = BLOB_CLAIM,
+                     [BLOBEV_VERIFIED] = BLOB_END,
                      [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_FETCH] = { [BLOBEV_RIGHT] = BLOB_PUBLISH, [BLOBEV_WRONG] = BLOB_REPAIR, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_REPAIR] = { [BLOBEV_RIGHT] = BLOB_PUBLISH, [BLOBEV_FAIL] = BLOB_CLOSE },
@@ -173,7 +180,8 @@ static void close_run(struct errand_task *e)
 {
     struct blob *b = e->blob;
     if (b->partial) {
-        bool keep = !b->small && (b->partial->recorded_blocks > 0 || b->counted_bytes > 0 || b->partial->guessed_blocks > 0);
+        bool keep =
+            !b->small && (b->partial->recorded_blocks > 0 || b->counted_bytes > 0 || b->partial->guessed_blocks > 0);
         if (keep)
             partial_sync(b->partial, e->unix_s, NULL);
         partial_close(b->partial, keep);
@@ -286,7 +294,9 @@ static void errand(struct blob *b, enum errand what, enum work_lane lane)
         blob_fail(b, &err);
         return;
     }
-    *e = (struct errand_task){ .task = { .run = errand_run, .done = errand_done }, .blob = b, .errand = what,
+    *e = (struct errand_task){ .task = { .run = errand_run, .done = errand_done },
+                               .blob = b,
+                               .errand = what,
                                .unix_s = core_unix_s(b->job->core) };
     b->busy++;
     b->job->busy++;
@@ -372,8 +382,9 @@ static void lock_turn(struct blob *b, uint64_t now_ns)
     struct hfp_err err;
     uint64_t waited_ns = ns_since(now_ns, b->locked_since_ns);
     if (waited_ns >= LOCK_PATIENCE_NS) {
-        err_set(&err, HFP_E_LOCKED, b->holder ? "%s is locked by process %ld, %llu s without growth"
-                                              : "%s is locked by another process%.0ld, %llu s without growth",
+        err_set(&err, HFP_E_LOCKED,
+                b->holder ? "%s is locked by process %ld, %llu s without growth"
+                          : "%s is locked by another process%.0ld, %llu s without growth",
                 b->file->path, b->holder, (unsigned long long)(waited_ns / NS_PER_S));
         blob_fail(b, &err);
     } else if (now_ns >= b->locked_retry_ns) {

@@ -24,12 +24,26 @@ static int core_parts(struct core *c, struct hfp_err *err)
         rc = hosts_new(&c->hosts, u->resolve, u->family, err);
     if (rc)
         return rc;
-    struct transfer_config t = { .http = c->config.http, .pool = c->pool, .hosts = c->hosts, .log = &c->log,
-                                 .deadlines = *d, .max_connections = u->max_connections,
-                                 .chunk_bytes = u->chunk_bytes, .endpoint = u->endpoint, .token = u->token, .now = mono,
-                                 .now_ctx = c, .seed = random_next(&c->random) };
-    c->api = (struct api_config){ .http = c->config.http, .hosts = c->hosts, .log = &c->log, .deadlines = d,
-                                  .endpoint = u->endpoint, .token = u->token, .now = mono, .now_ctx = c,
+    struct transfer_config t = { .http = c->config.http,
+                                 .pool = c->pool,
+                                 .hosts = c->hosts,
+                                 .log = &c->log,
+                                 .deadlines = *d,
+                                 .max_connections = u->max_connections,
+                                 .chunk_bytes = u->chunk_bytes,
+                                 .endpoint = u->endpoint,
+                                 .token = u->token,
+                                 .now = mono,
+                                 .now_ctx = c,
+                                 .seed = random_next(&c->random) };
+    c->api = (struct api_config){ .http = c->config.http,
+                                  .hosts = c->hosts,
+                                  .log = &c->log,
+                                  .deadlines = d,
+                                  .endpoint = u->endpoint,
+                                  .token = u->token,
+                                  .now = mono,
+                                  .now_ctx = c,
                                   .random = &c->random };
     rc = transfer_new(&c->transfer, &t, err);
     if (!rc)
@@ -187,7 +201,8 @@ static void ask_names(struct core *c)
     if (!n)
         return;
     static const int families[] = { [HFP_ANY_FAMILY] = AF_UNSPEC, [HFP_IPV4] = AF_INET, [HFP_IPV6] = AF_INET6 };
-    *n = (struct names_task){ .task = { .run = names_run, .done = names_done }, .core = c,
+    *n = (struct names_task){ .task = { .run = names_run, .done = names_done },
+                              .core = c,
                               .family = families[c->config.user.family] };
     memcpy(n->key, key, strlen(key) + 1);
     hosts_asked(c->hosts, n->key, core_now(c));

@@ -14,13 +14,13 @@ struct core;
 struct events;
 
 struct core_config {
-    struct hfp_config user;    /* strings live as long as the core */
+    struct hfp_config user; /* strings live as long as the core */
     struct http *http;
     struct work *work;
     struct events *events;
     struct clock_now (*now)(void *ctx);
     void *clock_ctx;
-    uint64_t seed;             /* of all randomness: jitter */
+    uint64_t seed; /* of all randomness: jitter */
 };
 
 int core_new(struct core **out, const struct core_config *config, struct hfp_err *err);

@@ -15,8 +15,8 @@
 /* The engine's thread and the public calls. Calls leave a command in a list and wake the loop; the loop answers through
  * the event stream. */
 
-#define SLEPT_NS (10 * NS_PER_S)       /* a turn that took so much longer than it wanted: SIGSTOP or a frozen machine */
-#define SUSPENDED_NS (2 * NS_PER_S)    /* BOOTTIME ran ahead of MONOTONIC: a suspend */
+#define SLEPT_NS (10 * NS_PER_S)    /* a turn that took so much longer than it wanted: SIGSTOP or a frozen machine */
+#define SUSPENDED_NS (2 * NS_PER_S) /* BOOTTIME ran ahead of MONOTONIC: a suspend */
 #define WAIT_MAX_NS (3600 * NS_PER_S)
 
 struct command {
@@ -56,8 +56,8 @@ static void wake(void *ctx)
 static void config_done(struct hfp *h)
 {
     struct hfp_config *c = &h->config;
-    const char *const strings[] = { c->endpoint, c->token, c->hub_cache, c->state_dir, c->user_agent,
-                                    c->proxy, c->ca_file, c->ca_dir };
+    const char *const strings[] = { c->endpoint,   c->token, c->hub_cache, c->state_dir,
+                                    c->user_agent, c->proxy, c->ca_file,   c->ca_dir };
     for (unsigned i = 0; i < ARRAY_LEN(strings); i++)
         free((void *)(uintptr_t)strings[i]);
     for (char **r = h->resolve; r && *r; r++)
@@ -178,8 +178,12 @@ static void *loop(void *arg)
 static int parts(struct hfp *h, struct hfp_err *err)
 {
     const struct hfp_config *u = &h->config;
-    struct http_config http = { .user_agent = u->user_agent, .proxy = u->proxy, .ca_file = u->ca_file,
-                                .ca_dir = u->ca_dir, .resolve = u->resolve, .family = u->family };
+    struct http_config http = { .user_agent = u->user_agent,
+                                .proxy = u->proxy,
+                                .ca_file = u->ca_file,
+                                .ca_dir = u->ca_dir,
+                                .resolve = u->resolve,
+                                .family = u->family };
     int rc = events_new(&h->events, err);
     if (!rc)
         rc = http_curl_new(&h->curl, &http, err);
@@ -188,8 +192,12 @@ static int parts(struct hfp *h, struct hfp_err *err)
     if (rc)
         return rc;
     struct clock_now now = clock_read();
-    struct core_config core = { .user = *u, .http = http_curl_http(h->curl), .work = h->work, .events = h->events,
-                                .now = now_system, .seed = now.mono_ns ^ (uint64_t)now.unix_ms << 20 };
+    struct core_config core = { .user = *u,
+                                .http = http_curl_http(h->curl),
+                                .work = h->work,
+                                .events = h->events,
+                                .now = now_system,
+                                .seed = now.mono_ns ^ (uint64_t)now.unix_ms << 20 };
     return core_new(&h->core, &core, err);
 }
 

@@ -117,7 +117,8 @@ static struct entry *entry_spare(struct events *e, const struct hfp_event *ev)
     if (!n)
         return NULL;
     struct hfp_event shorter = *ev;
-    if (strings_length(ev) > SPARE_STRINGS) /* the state and the error are in the status; a snapshot path is not needed */
+    if (strings_length(ev) >
+        SPARE_STRINGS) /* the state and the error are in the status; a snapshot path is not needed */
         shorter.repo = shorter.revision = shorter.path = shorter.hash = shorter.text = shorter.snapshot = NULL;
     entry_fill(n, &shorter);
     return n;

@@ -68,10 +68,11 @@ static int finish_paths(struct finish_task *task)
     }
     if (rc || f->lost == 0)
         return rc;
-    return err_set(&task->err, HFP_E_IO,
-                   "%u of %u files were removed while the others came (%s; hf cache prune or rm?). What is left is kept: "
-                   "run again",
-                   f->lost, job->plan->files, f->first_lost);
+    return err_set(
+        &task->err, HFP_E_IO,
+        "%u of %u files were removed while the others came (%s; hf cache prune or rm?). What is left is kept: "
+        "run again",
+        f->lost, job->plan->files, f->first_lost);
 }
 
 static int finish(struct finish_task *f)

@@ -19,12 +19,12 @@
 #include "verify/prove.h"
 
 #define STATUS_TICK_NS (250 * NS_PER_MS)
-#define SAMPLES 240            /* one every 250 ms: a minute of history for the ETA's spread */
-#define SMALL_ACTIVE_MAX 32    /* contents of one block under way: 16 on the wire, 16 ready to follow without a gap */
-#define LARGE_ACTIVE_MAX 3     /* files with a window: the one at the front, and who takes over its idle connections */
-#define PROVE_ACTIVE_MAX 2     /* files read back at once: the hash workers of two cores */
+#define SAMPLES 240         /* one every 250 ms: a minute of history for the ETA's spread */
+#define SMALL_ACTIVE_MAX 32 /* contents of one block under way: 16 on the wire, 16 ready to follow without a gap */
+#define LARGE_ACTIVE_MAX 3  /* files with a window: the one at the front, and who takes over its idle connections */
+#define PROVE_ACTIVE_MAX 2  /* files read back at once: the hash workers of two cores */
 #define LOCK_PATIENCE_NS (600 * NS_PER_S) /* a holder whose partial does not grow for so long: exit 8 */
-#define NAMED_FILES_MAX 3      /* files a message lists before it says how many more */
+#define NAMED_FILES_MAX 3                 /* files a message lists before it says how many more */
 
 struct core {
     struct core_config config;
@@ -41,7 +41,17 @@ struct core {
     bool learns; /* a job other than the dry run, which writes nothing anywhere, not even what was learned of hosts */
 };
 
-enum job_step { STEP_OPEN, STEP_COMMIT, STEP_TREES, STEP_LIST, STEP_SCAN, STEP_RUN, STEP_FINISH, STEP_CLOSE, STEP_ENDED };
+enum job_step {
+    STEP_OPEN,
+    STEP_COMMIT,
+    STEP_TREES,
+    STEP_LIST,
+    STEP_SCAN,
+    STEP_RUN,
+    STEP_FINISH,
+    STEP_CLOSE,
+    STEP_ENDED
+};
 
 /* The strings of a spec, copied. */
 struct spec {
@@ -65,11 +75,11 @@ struct job {
     enum job_step step;
     bool step_begun;
     bool cancelled, paused, ending, stale, asked_locally;
-    bool local_only; /* no request may be sent: offline, or the Hub was not reached and what is here is tried */
-    bool work_done;  /* anything is fetched, proved or linked: the end is looked at once more */
-    bool wake;       /* something happened that wants another turn at once */
+    bool local_only;  /* no request may be sent: offline, or the Hub was not reached and what is here is tried */
+    bool work_done;   /* anything is fetched, proved or linked: the end is looked at once more */
+    bool wake;        /* something happened that wants another turn at once */
     uint64_t next_ns; /* when the step wants its next turn */
-    unsigned busy; /* tasks in flight that point here or to a blob of ours */
+    unsigned busy;    /* tasks in flight that point here or to a blob of ours */
     atomic_bool stop; /* read by long tasks */
 
     struct store *store;
@@ -88,7 +98,7 @@ struct job {
 
     uint32_t scanned, scan_asked; /* blobs with facts; blobs handed to scan tasks */
     uint32_t next_blob;
-    struct blob *blobs;           /* active ones */
+    struct blob *blobs; /* active ones */
     unsigned active_small, active_large, active_prove, unpublished;
     struct blob *ready, **ready_tail; /* proved, to be published */
     bool publishing, planned;
@@ -96,25 +106,49 @@ struct job {
 
     uint64_t hub_since_ns; /* the Hub could have been reached since: the start, or the last resume */
     uint64_t start_ns, sync_ns, tick_ns, progress_ns, wait_since_ns;
-    _Atomic uint64_t read_bytes;  /* by prove tasks */
-    uint64_t base_received;       /* received when the transfer began */
-    uint64_t refetched_debt;      /* bytes counted before that turned out bad */
+    _Atomic uint64_t read_bytes; /* by prove tasks */
+    uint64_t base_received;      /* received when the transfer began */
+    uint64_t refetched_debt;     /* bytes counted before that turned out bad */
     uint64_t files_damaged, files_missing, files_failed;
-    char named[400];              /* the files a message will name */
+    char named[400]; /* the files a message will name */
     struct sample sample[SAMPLES];
     unsigned samples, sample_at;
     struct hfp_status status;
     uint64_t read_seen, read_seen_ns; /* read_bytes at the last tick, and when it last grew */
-    uint64_t api_requests;        /* of calls that are gone */
-    struct hfp_err gave_up;       /* the group's last word, acted on at the next turn */
-    struct hfp_err error;         /* the first that ends the job */
-    struct hfp_err file_error;    /* the first that ends a file */
+    uint64_t api_requests;            /* of calls that are gone */
+    struct hfp_err gave_up;           /* the group's last word, acted on at the next turn */
+    struct hfp_err error;             /* the first that ends the job */
+    struct hfp_err file_error;        /* the first that ends a file */
 };
 
-enum blob_state { BLOB_NONE, BLOB_NEW, BLOB_CLAIM, BLOB_LOCKED, BLOB_PROVE, BLOB_FETCH, BLOB_REPAIR, BLOB_PUBLISH,
-                  BLOB_LINK, BLOB_CLOSE, BLOB_END, BLOB_STATES };
-enum blob_event { BLOBEV_CLAIM, BLOBEV_LOCKED, BLOBEV_PRESENT, BLOBEV_HERE, BLOBEV_CLAIMED, BLOBEV_RIGHT, BLOBEV_WRONG,
-                  BLOBEV_PUBLISHED, BLOBEV_VERIFIED, BLOBEV_FAIL, BLOBEV_CLOSED, BLOBEV_COUNT };
+enum blob_state {
+    BLOB_NONE,
+    BLOB_NEW,
+    BLOB_CLAIM,
+    BLOB_LOCKED,
+    BLOB_PROVE,
+    BLOB_FETCH,
+    BLOB_REPAIR,
+    BLOB_PUBLISH,
+    BLOB_LINK,
+    BLOB_CLOSE,
+    BLOB_END,
+    BLOB_STATES
+};
+enum blob_event {
+    BLOBEV_CLAIM,
+    BLOBEV_LOCKED,
+    BLOBEV_PRESENT,
+    BLOBEV_HERE,
+    BLOBEV_CLAIMED,
+    BLOBEV_RIGHT,
+    BLOBEV_WRONG,
+    BLOBEV_PUBLISHED,
+    BLOBEV_VERIFIED,
+    BLOBEV_FAIL,
+    BLOBEV_CLOSED,
+    BLOBEV_COUNT
+};
 
 /* What is known of one block of a file under way. */
 enum mark { MARK_ABSENT, MARK_GUESS, MARK_KEPT, MARK_WRITING, MARK_WRITTEN };
@@ -133,18 +167,18 @@ struct blob {
     struct place place;
     enum blob_state state;
     bool small, damaged, failed, published;
-    bool counted_proved;            /* its files are among files_proved since the plan: a receipt held */
-    bool queued;                    /* for the publisher */
-    unsigned busy;                  /* tasks in flight that use it */
-    unsigned *active;               /* the job's count it is part of; NULL: of none any more */
+    bool counted_proved; /* its files are among files_proved since the plan: a receipt held */
+    bool queued;         /* for the publisher */
+    unsigned busy;       /* tasks in flight that use it */
+    unsigned *active;    /* the job's count it is part of; NULL: of none any more */
     int lock_fd;
     struct partial *partial;
     struct fetch *fetch, *again;
     uint64_t blocks;
-    uint8_t *mark, *doubt;          /* per block; NULL for small ones */
-    uint16_t *server;               /* per block: who sent it */
+    uint8_t *mark, *doubt; /* per block; NULL for small ones */
+    uint16_t *server;      /* per block: who sent it */
     uint16_t last_server;
-    uint64_t counted_bytes;         /* of this blob in recorded_bytes */
+    uint64_t counted_bytes; /* of this blob in recorded_bytes */
     uint64_t reserved_to, unsynced_bytes, sync_ns;
     bool syncing;
     /* the front */
@@ -152,15 +186,15 @@ struct blob {
     uint64_t front;
     bool hashing, rehash;
     struct handed handed[HANDED_MAX];
-    unsigned handed_count, writes;  /* writes in flight */
-    struct content_id got;          /* small: hash of what was written */
+    unsigned handed_count, writes; /* writes in flight */
+    struct content_id got;         /* small: hash of what was written */
     uint8_t small_block[BLAKE3_BYTES];
     /* second opinions */
     struct opinion *opinion;
     unsigned tries;
     bool opinion_hash_due;
     uint64_t repaired_bytes, asked_open;
-    struct stat bad;                /* damaged: of the file that was read and is wrong; st_ino 0: there was none */
+    struct stat bad; /* damaged: of the file that was read and is wrong; st_ino 0: there was none */
     /* waiting for someone else's lock */
     uint64_t locked_since_ns, locked_retry_ns, holder_bytes;
     long holder;
@@ -202,14 +236,14 @@ void scanning_turn(struct job *job);
 /* running.c: STEP_RUN */
 void running_begin(struct job *job);
 void running_turn(struct job *job, uint64_t now_ns);
-void running_ready(struct blob *b);                     /* proved: to be published */
-void running_ended(struct blob *b);                     /* in place, or failed and closed */
-void running_verified(struct blob *b, bool right);      /* the verify verb is done with it */
-void running_damaged(struct blob *b);                   /* in place, but not what the Hub lists */
+void running_ready(struct blob *b);                /* proved: to be published */
+void running_ended(struct blob *b);                /* in place, or failed and closed */
+void running_verified(struct blob *b, bool right); /* the verify verb is done with it */
+void running_damaged(struct blob *b);              /* in place, but not what the Hub lists */
 void running_name_file(struct job *job, const char *path, const char *text);
 uint64_t running_next_ns(const struct job *job, uint64_t now_ns);
-void running_sweep(struct job *job);                    /* frees what has ended */
-void planning_turn(struct job *job);                    /* STEP_RUN of the dry run */
+void running_sweep(struct job *job); /* frees what has ended */
+void planning_turn(struct job *job); /* STEP_RUN of the dry run */
 
 /* finishing.c: STEP_FINISH, STEP_CLOSE */
 /* Snapshot links are made when all is in place: hf cache prune removes a snapshot that no ref names yet, and with it

@@ -33,8 +33,12 @@ void note_file(struct job *job, const struct listed_file *f, enum hfp_file_state
 {
     char hash[65];
     content_id_hex(hash, &f->id);
-    struct hfp_event ev = { .type = HFP_EV_FILE, .path = f->path, .hash = hash, .file_state = state,
-                            .size_bytes = f->size_bytes, .text = text };
+    struct hfp_event ev = { .type = HFP_EV_FILE,
+                            .path = f->path,
+                            .hash = hash,
+                            .file_state = state,
+                            .size_bytes = f->size_bytes,
+                            .text = text };
     push(job, &ev);
 }
 
@@ -42,9 +46,13 @@ void note_planned(struct job *job, const struct listed_file *f, const struct pla
 {
     char hash[65];
     content_id_hex(hash, &f->id);
-    struct hfp_event ev = { .type = HFP_EV_FILE, .path = f->path, .hash = hash, .file_state = HFP_FILE_PLANNED,
+    struct hfp_event ev = { .type = HFP_EV_FILE,
+                            .path = f->path,
+                            .hash = hash,
+                            .file_state = HFP_FILE_PLANNED,
                             .size_bytes = f->size_bytes,
-                            .here_bytes = pb->action == PLAN_PROVE ? f->size_bytes : pb->here_bytes + pb->guessed_bytes };
+                            .here_bytes =
+                                pb->action == PLAN_PROVE ? f->size_bytes : pb->here_bytes + pb->guessed_bytes };
     push(job, &ev);
 }
 
@@ -69,7 +77,7 @@ static void chunk_done(struct job *job, const struct blob *b, uint64_t first, ui
     uint64_t total = job->status.total_bytes / (per_chunk * BLOCK_BYTES) +
                      (job->status.total_bytes % (per_chunk * BLOCK_BYTES) != 0);
     uint64_t recorded = recorded_bytes == job->status.total_bytes ? total : recorded_bytes / (per_chunk * BLOCK_BYTES);
-    uint8_t (*digests)[BLAKE3_BYTES] = malloc((size_t)(last - first + 1) * BLAKE3_BYTES);
+    uint8_t(*digests)[BLAKE3_BYTES] = malloc((size_t)(last - first + 1) * BLAKE3_BYTES);
     uint8_t hash[BLAKE3_BYTES];
     char hex[65] = "";
     if (digests && digests_get(b->partial->digests, first, last - first + 1, digests, NULL) == HFP_OK) {
@@ -77,10 +85,14 @@ static void chunk_done(struct job *job, const struct blob *b, uint64_t first, ui
         hex_encode(hex, hash, BLAKE3_BYTES);
     }
     free(digests);
-    struct hfp_event ev = { .type = HFP_EV_CHUNK, .path = b->file->path, .hash = hex[0] ? hex : NULL,
-                            .size_bytes = b->file->size_bytes, .first_byte = first * BLOCK_BYTES,
+    struct hfp_event ev = { .type = HFP_EV_CHUNK,
+                            .path = b->file->path,
+                            .hash = hex[0] ? hex : NULL,
+                            .size_bytes = b->file->size_bytes,
+                            .first_byte = first * BLOCK_BYTES,
                             .last_byte = MIN((last + 1) * BLOCK_BYTES, b->file->size_bytes) - 1,
-                            .chunk = recorded, .chunks = total };
+                            .chunk = recorded,
+                            .chunks = total };
     push(job, &ev);
 }
 

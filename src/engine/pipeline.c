@@ -11,10 +11,10 @@
  *
  * A buffer goes on to the hash when its block is next in line and buffers are plenty (handed); otherwise it is free at
  * once and the front reads the block back from the page cache (followed). So no buffer ever waits for the network. */
-#define HAND_ON_MIN_FREE 8                 /* buffers that must stay free for connections before one is kept for the hash */
-#define RESERVE_BYTES (256 * BLOCK_BYTES)  /* scanners take the size for progress: never further ahead than this */
-#define SYNC_NS (5 * NS_PER_S)             /* P2: after power loss at most this much */
-#define SYNC_BYTES (256 * BLOCK_BYTES)     /* or this */
+#define HAND_ON_MIN_FREE 8 /* buffers that must stay free for connections before one is kept for the hash */
+#define RESERVE_BYTES (256 * BLOCK_BYTES) /* scanners take the size for progress: never further ahead than this */
+#define SYNC_NS (5 * NS_PER_S)            /* P2: after power loss at most this much */
+#define SYNC_BYTES (256 * BLOCK_BYTES)    /* or this */
 
 struct write_task {
     struct task task;
@@ -23,11 +23,11 @@ struct write_task {
     uint8_t *buf;
     size_t n;
     uint16_t peer;
-    bool compare;               /* a second opinion: write only what differs */
+    bool compare; /* a second opinion: write only what differs */
     uint64_t reserve_from, reserve_bytes;
     /* results */
     bool differs;
-    struct content_id id;       /* small files: of the whole */
+    struct content_id id; /* small files: of the whole */
     uint8_t digest[BLAKE3_BYTES];
     struct hfp_err err;
 };
@@ -173,8 +173,13 @@ static void block_in(struct blob *b, uint64_t index, uint8_t *buf, size_t n, uin
         }
         return;
     }
-    *w = (struct write_task){ .task = { .run = write_run, .done = write_done }, .blob = b, .index = index, .buf = buf,
-                              .n = n, .peer = peer, .compare = compare };
+    *w = (struct write_task){ .task = { .run = write_run, .done = write_done },
+                              .blob = b,
+                              .index = index,
+                              .buf = buf,
+                              .n = n,
+                              .peer = peer,
+                              .compare = compare };
     b->last_server = peer;
     if (!b->small && !compare) {
         b->mark[index] = MARK_WRITING;
@@ -420,12 +425,14 @@ static void sync_done(struct task *t)
 void pipeline_sync(struct blob *b, uint64_t now_ns)
 {
     bool due = b->unsynced_bytes >= SYNC_BYTES || (b->unsynced_bytes > 0 && ns_since(now_ns, b->sync_ns) >= SYNC_NS);
-    if (!due || b->syncing || b->small || b->failed || !b->partial || (b->state != BLOB_FETCH && b->state != BLOB_REPAIR))
+    if (!due || b->syncing || b->small || b->failed || !b->partial ||
+        (b->state != BLOB_FETCH && b->state != BLOB_REPAIR))
         return;
     struct sync_task *s = calloc(1, sizeof *s);
     if (!s)
         return;
-    *s = (struct sync_task){ .task = { .run = sync_run, .done = sync_done }, .blob = b,
+    *s = (struct sync_task){ .task = { .run = sync_run, .done = sync_done },
+                             .blob = b,
                              .unix_s = core_unix_s(b->job->core) };
     b->syncing = true;
     b->unsynced_bytes = 0;

@@ -30,8 +30,8 @@ static void hopeless(struct blob *b)
     uint64_t block = 0;
     struct hfp_err err;
     if (b->small)
-        err_set(&err, HFP_E_CONTENT, "%s does not match the Hub's %s after %u tries, last from %s %s", b->file->path, kind,
-                b->tries, last->host, last->address);
+        err_set(&err, HFP_E_CONTENT, "%s does not match the Hub's %s after %u tries, last from %s %s", b->file->path,
+                kind, b->tries, last->host, last->address);
     else if (opinion_first_changed(b->opinion, &block))
         err_set(&err, HFP_E_CONTENT,
                 "%s does not match the Hub's %s after %u tries (block %llu at %llu differs each time: %s %s, %s %s)",

@@ -28,9 +28,12 @@ static void open_run(struct task *t)
 {
     struct open_task *o = container_of(t, struct open_task, task);
     const struct job *job = o->job;
-    struct store_spec spec = { .type = job->spec.type, .repo = job->spec.repo,
-                               .hub_cache = job->core->config.user.hub_cache, .local_dir = job->spec.local_dir,
-                               .create = o->create, .no_symlinks = job->core->config.user.no_symlinks };
+    struct store_spec spec = { .type = job->spec.type,
+                               .repo = job->spec.repo,
+                               .hub_cache = job->core->config.user.hub_cache,
+                               .local_dir = job->spec.local_dir,
+                               .create = o->create,
+                               .no_symlinks = job->core->config.user.no_symlinks };
     if (store_open(&o->store, &spec, &o->err) != HFP_OK)
         return;
     if (ref_read(o->local_commit, &o->ref_unix_s, o->store, job->spec.revision, NULL) != HFP_OK)
@@ -143,7 +146,8 @@ static void trees_done(struct task *t)
         job_end(job, &err);
     } else {
         if (r->err.code == HFP_E_CORRUPT)
-            note_text(job, HFP_LOG_INFO, NULL, "the list of files on disk is damaged, asking the Hub: %s", r->err.message);
+            note_text(job, HFP_LOG_INFO, NULL, "the list of files on disk is damaged, asking the Hub: %s",
+                      r->err.message);
         job_step(job, STEP_LIST);
     }
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-#define RATE_SAMPLES 20               /* 5 s */
-#define ETA_MIN_SAMPLES RATE_SAMPLES  /* none before 5 s of data */
+#define RATE_SAMPLES 20              /* 5 s */
+#define ETA_MIN_SAMPLES RATE_SAMPLES /* none before 5 s of data */
 #define DISK_SLOW_NS (30 * NS_PER_S)
 
 /* The counts never run back (P8): what has to be fetched again is not subtracted, it shows as `repairing`. */
@@ -42,9 +42,9 @@ static const struct sample *sample_back(const struct job *job, unsigned n)
 static uint64_t rate_over(const struct job *job, unsigned from, unsigned to)
 {
     const struct sample *a = sample_back(job, from), *b = sample_back(job, to);
-    return b->ns <= a->ns ? 0
-                          : (uint64_t)((unsigned __int128)(b->received_bytes - a->received_bytes) * NS_PER_S /
-                                       (b->ns - a->ns));
+    return b->ns <= a->ns
+               ? 0
+               : (uint64_t)((unsigned __int128)(b->received_bytes - a->received_bytes) * NS_PER_S / (b->ns - a->ns));
 }
 
 /* A range from the fastest and the slowest 5 s of the last minute, with the mean between them. */
@@ -55,7 +55,8 @@ static void eta(struct job *job)
     if (job->samples <= ETA_MIN_SAMPLES || s->stalled || s->rate_bytes_per_s == 0)
         return;
     unsigned have = MIN(job->samples, SAMPLES) - 1;
-    uint64_t mean = rate_over(job, have, 0), fast = MAX(mean, s->rate_bytes_per_s), slow = MIN(mean, s->rate_bytes_per_s);
+    uint64_t mean = rate_over(job, have, 0), fast = MAX(mean, s->rate_bytes_per_s),
+             slow = MIN(mean, s->rate_bytes_per_s);
     uint64_t rest = s->total_bytes - MIN(s->received_bytes, s->total_bytes);
     if (slow == 0)
         return;
@@ -109,7 +110,8 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
     if (job->paused)
         return snprintf(text, n, "paused"), HFP_WAIT_PAUSED;
     if (writes > 0 && ns_since(now_ns, g.last_byte_ns) > DISK_SLOW_NS && g.held_buffer > 0)
-        return snprintf(text, n, "disk is slow: %u MB waiting for %.120s", writes, job->store->root_text), HFP_WAIT_DISK;
+        return snprintf(text, n, "disk is slow: %u MB waiting for %.120s", writes, job->store->root_text),
+               HFP_WAIT_DISK;
     if (g.host_busy) {
         clock_text(at, job, g.until_ns, now_ns);
         return snprintf(text, n, "Hub asks to slow down (429, resets at %s)", at), HFP_WAIT_HUB_BUSY;
@@ -192,7 +194,8 @@ static void stalls(struct job *job, uint64_t now_ns)
         return;
     s->stalled = stalled;
     if (stalled)
-        s->rate_bytes_per_s = 0; /* the 5 s mean may still remember; "it moves" and "it does not" are not said at once */
+        s->rate_bytes_per_s =
+            0; /* the 5 s mean may still remember; "it moves" and "it does not" are not said at once */
     note_state(job, stalled ? HFP_EV_STALLED : HFP_EV_RECOVERED);
 }
 
@@ -215,8 +218,10 @@ static void fronts(struct job *job)
         fetch_look(&look, f);
         const struct peer_name *peer = transfer_peer(job->core->transfer, look.peer);
         struct hfp_front *front = &s->front[s->fronts++];
-        *front = (struct hfp_front){ .size_bytes = b->file->size_bytes, .recorded_bytes = b->counted_bytes,
-                                     .rate_bytes_per_s = look.rate_bytes_per_s, .rtt_us = look.rtt_us };
+        *front = (struct hfp_front){ .size_bytes = b->file->size_bytes,
+                                     .recorded_bytes = b->counted_bytes,
+                                     .rate_bytes_per_s = look.rate_bytes_per_s,
+                                     .rtt_us = look.rtt_us };
         size_t n = strlen(b->file->path);
         if (n < sizeof front->path)
             memcpy(front->path, b->file->path, n + 1);

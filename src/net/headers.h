@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define URL_MAX 8192  /* signed URLs of the Hub's CDN are 1 to 3 KB */
+#define URL_MAX 8192 /* signed URLs of the Hub's CDN are 1 to 3 KB */
 #define ETAG_MAX 256
 
 struct content_range {
@@ -30,13 +30,13 @@ struct http_headers {
     uint64_t content_length; /* UINT64_MAX: not given, or not to be relied on (length_void) */
     bool length_void;        /* chunked (RFC 9112 6.3), or several lengths that differ */
     struct content_range range;
-    bool encoded;            /* Content-Encoding other than identity */
-    bool html;               /* Content-Type text/html */
-    bool link_void;          /* Link has a rel="next" that is empty or longer than any URL we ask for */
+    bool encoded;               /* Content-Encoding other than identity */
+    bool html;                  /* Content-Type text/html */
+    bool link_void;             /* Link has a rel="next" that is empty or longer than any URL we ask for */
     char etag[ETAG_MAX];        /* normalised: without W/ and quotes; "" when absent */
     char linked_etag[ETAG_MAX]; /* X-Linked-Etag, the same */
-    uint64_t linked_size;    /* X-Linked-Size; UINT64_MAX */
-    char commit[64];         /* X-Repo-Commit as sent */
+    uint64_t linked_size;       /* X-Linked-Size; UINT64_MAX */
+    char commit[64];            /* X-Repo-Commit as sent */
     char location[URL_MAX];
     char link_next[URL_MAX]; /* the rel="next" target of Link */
     char error_code[64];     /* X-Error-Code */

@@ -34,8 +34,8 @@ struct http_request {
     const char *token;      /* bearer token for this very URL, or NULL. The owner has checked the origin (P6) */
     const char *connect_to; /* numeric address to use instead of asking DNS, or NULL */
     bool ranged;
-    uint64_t first, last;   /* when ranged: bytes=first-last; last UINT64_MAX: to the end */
-    bool fresh;             /* never reuse a kept connection: the old ones are suspect */
+    uint64_t first, last; /* when ranged: bytes=first-last; last UINT64_MAX: to the end */
+    bool fresh;           /* never reuse a kept connection: the old ones are suspect */
 
     void (*opened)(struct http_request *r, const struct http_peer *peer);
     void (*answered)(struct http_request *r, const struct http_headers *headers);
@@ -48,8 +48,8 @@ struct http_request {
 
 struct http {
     int (*start)(struct http *h, struct http_request *r, struct hfp_err *err);
-    void (*cancel)(struct http *h, struct http_request *r);  /* closed is not called; not running: no effect */
-    void (*resume)(struct http *h, struct http_request *r);  /* after HTTP_PAUSE; body may be called inside */
+    void (*cancel)(struct http *h, struct http_request *r); /* closed is not called; not running: no effect */
+    void (*resume)(struct http *h, struct http_request *r); /* after HTTP_PAUSE; body may be called inside */
     /* Refreshes rtt_us and retransmits of a running request; false when not connected. */
     bool (*peer)(struct http *h, struct http_request *r, struct http_peer *out);
     void (*drop_idle)(struct http *h); /* closes kept-alive connections: after a suspend they are dead */

@@ -51,8 +51,10 @@ static int no_match(const struct listing *l, const struct filter *f, struct hfp_
                  n > 1 ? listing_at(l, n - 1)->path : "");
     if (f->include && f->include[0])
         return err_set(err, HFP_E_NO_MATCH, "no file matches --include '%.80s'%s (%zu files%s)", f->include[0],
-                       f->exclude && f->exclude[0] ? " after --exclude" : f->include[1] ? " or the other patterns" : "", n,
-                       examples);
+                       f->exclude && f->exclude[0] ? " after --exclude"
+                       : f->include[1]             ? " or the other patterns"
+                                                   : "",
+                       n, examples);
     return err_set(err, HFP_E_NO_MATCH, "no file is left after --exclude '%.80s' (%zu files%s)",
                    f->exclude && f->exclude[0] ? f->exclude[0] : "", n, examples);
 }
@@ -68,7 +70,8 @@ static int check_paths(const struct listing *l, const struct filter *f, struct h
         if (!folder)
             found = listing_find(l, *p) != NULL;
         if (!found)
-            return err_set(err, HFP_E_NO_FILE, "no such file: %.200s (%zu files in this revision)", *p, listing_count(l));
+            return err_set(err, HFP_E_NO_FILE, "no such file: %.200s (%zu files in this revision)", *p,
+                           listing_count(l));
     }
     return HFP_OK;
 }

@@ -20,33 +20,33 @@ enum plan_action {
 
 struct plan_fact {
     enum receipt_verdict receipt;
-    bool file_present;        /* final name leads to a file of the right size */
-    bool wrong_size;          /* ... of another size: damage, and not absence */
-    bool linked;              /* every wanted path leads to it */
-    bool damaged;             /* its content was read and is wrong */
-    uint64_t recorded_bytes;  /* of a partial, with digests */
-    uint64_t guessed_bytes;   /* of a partial, of unknown worth */
-    uint64_t held_bytes;      /* of a partial: on disk and not recorded */
+    bool file_present;       /* final name leads to a file of the right size */
+    bool wrong_size;         /* ... of another size: damage, and not absence */
+    bool linked;             /* every wanted path leads to it */
+    bool damaged;            /* its content was read and is wrong */
+    uint64_t recorded_bytes; /* of a partial, with digests */
+    uint64_t guessed_bytes;  /* of a partial, of unknown worth */
+    uint64_t held_bytes;     /* of a partial: on disk and not recorded */
     int64_t proved_unix_s;
 };
 
 struct plan_blob {
-    uint32_t file;            /* first wanted file with this content: index in the listing */
-    uint8_t action;           /* enum plan_action */
+    uint32_t file;  /* first wanted file with this content: index in the listing */
+    uint8_t action; /* enum plan_action */
     bool linked, wrong_size;
-    bool done;                /* its content is in place and proved */
-    uint64_t here_bytes;      /* counts as received and recorded from the start */
+    bool done;           /* its content is in place and proved */
+    uint64_t here_bytes; /* counts as received and recorded from the start */
     uint64_t guessed_bytes, held_bytes;
 };
 
 struct plan {
     const struct listing *listing;
-    uint32_t blobs, files;    /* distinct contents, wanted files */
-    struct plan_blob *blob;   /* in the order of work: contents of one block first, then by path */
-    uint32_t *next_file;      /* per listed file: the next wanted one of equal content; UINT32_MAX: none */
+    uint32_t blobs, files;  /* distinct contents, wanted files */
+    struct plan_blob *blob; /* in the order of work: contents of one block first, then by path */
+    uint32_t *next_file;    /* per listed file: the next wanted one of equal content; UINT32_MAX: none */
     uint64_t total_bytes, shards;
     int64_t oldest_receipt_unix_s;
-    bool force;               /* nothing here counts */
+    bool force; /* nothing here counts */
 };
 
 /* HFP_E_NO_MATCH when the filter leaves nothing of a listing that has files; HFP_E_NO_FILE when an exact path is not in
@@ -56,7 +56,7 @@ void plan_free(struct plan *p);
 void plan_fact(struct plan *p, uint32_t blob, const struct plan_fact *fact);
 
 struct plan_sums {
-    uint64_t files_here, here_bytes;   /* proved by receipts */
+    uint64_t files_here, here_bytes; /* proved by receipts */
     uint64_t prove_files, prove_bytes;
     uint64_t fetch_files, fetch_bytes; /* what must come: sizes less recorded bytes */
     uint64_t recorded_bytes;           /* here_bytes and what partials have */

@@ -11,10 +11,12 @@
 #define ANSWER_BYTES_MAX (4u << 20) /* a tree page of 1,000 entries is about 350 KB */
 
 /* URLs of the Hub's API; false when they do not fit in URL_MAX. endpoint has no trailing slash. */
-bool hub_url_info(char out[URL_MAX], const char *endpoint, enum hfp_repo_type type, const char *repo, const char *revision);
-bool hub_url_tree(char out[URL_MAX], const char *endpoint, enum hfp_repo_type type, const char *repo, const char *commit);
-bool hub_url_file(char out[URL_MAX], const char *endpoint, enum hfp_repo_type type, const char *repo, const char *commit,
-                  const char *path);
+bool hub_url_info(char out[URL_MAX], const char *endpoint, enum hfp_repo_type type, const char *repo,
+                  const char *revision);
+bool hub_url_tree(char out[URL_MAX], const char *endpoint, enum hfp_repo_type type, const char *repo,
+                  const char *commit);
+bool hub_url_file(char out[URL_MAX], const char *endpoint, enum hfp_repo_type type, const char *repo,
+                  const char *commit, const char *path);
 /* The page a person opens: to accept terms, to look around. */
 bool hub_url_page(char out[URL_MAX], const char *endpoint, enum hfp_repo_type type, const char *repo);
 

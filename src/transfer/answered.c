@@ -56,8 +56,12 @@ static void location_accepted(struct runner *r)
 static void answered_bytes(struct runner *r, const struct http_headers *h)
 {
     struct fetch *f = r->fetch;
-    struct range_want want = { .first = r->first, .last = r->last, .size_bytes = f->size_bytes, .ranged = r->ranged,
-                               .may_skip = f->ranges_ignored >= RANGES_IGNORED_MAX, .path = f->path,
+    struct range_want want = { .first = r->first,
+                               .last = r->last,
+                               .size_bytes = f->size_bytes,
+                               .ranged = r->ranged,
+                               .may_skip = f->ranges_ignored >= RANGES_IGNORED_MAX,
+                               .path = f->path,
                                .host = r->remote->name };
     struct range_take take;
     int rc = range_check(&take, h, &want, &r->verdict);

@@ -40,8 +40,15 @@ int fetch_new(struct fetch **out, struct group *g, const struct fetch_spec *spec
         free(url);
         return err_nomem(err);
     }
-    *f = (struct fetch){ .group = g, .events = *events, .url = url, .path = spec->path, .size_bytes = spec->size_bytes,
-                         .blocks = blocks, .again = spec->again, .wanted = wanted, .lowest_wanted = blocks };
+    *f = (struct fetch){ .group = g,
+                         .events = *events,
+                         .url = url,
+                         .path = spec->path,
+                         .size_bytes = spec->size_bytes,
+                         .blocks = blocks,
+                         .again = spec->again,
+                         .wanted = wanted,
+                         .lowest_wanted = blocks };
     f->remote = remote_of(g->transfer, url, transfer_now(g->transfer));
     struct fetch **at = &g->fetches;
     while (*at)
@@ -154,8 +161,13 @@ static struct segment *segment_new(struct fetch *f, uint64_t first, uint64_t end
     struct segment *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    *s = (struct segment){ .fetch = f, .state = SEG_WAIT, .pos = first * BLOCK, .end = MIN(end * BLOCK, f->size_bytes),
-                           .counted = first * BLOCK, .not_before_ns = now_ns, .avoid = avoided_of(f, first) };
+    *s = (struct segment){ .fetch = f,
+                           .state = SEG_WAIT,
+                           .pos = first * BLOCK,
+                           .end = MIN(end * BLOCK, f->size_bytes),
+                           .counted = first * BLOCK,
+                           .not_before_ns = now_ns,
+                           .avoid = avoided_of(f, first) };
     for (uint64_t b = first; b < end; b++)
         bit_set(f->wanted, b, false);
     f->wanted_count -= end - first;
@@ -184,7 +196,8 @@ struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns)
         return NULL;
     uint64_t most = single ? f->blocks : segment_length(f) / BLOCK;
     uint64_t end = first + 1;
-    while (end < f->blocks && end - first < most && bit_get(f->wanted, end) && avoided_of(f, end) == avoided_of(f, first))
+    while (end < f->blocks && end - first < most && bit_get(f->wanted, end) &&
+           avoided_of(f, end) == avoided_of(f, first))
         end++;
     return segment_new(f, first, end, now_ns);
 }

@@ -10,21 +10,21 @@
 #define BLOCK BLOCK_BYTES
 #define REMOTES_MAX 64
 #define PEERS_MAX 512
-#define HEDGES 2                                 /* connections beyond the target, only for silent ranges */
+#define HEDGES 2 /* connections beyond the target, only for silent ranges */
 #define RUNNERS_MAX (LEARN_MAX + HEDGES)
 #define FIXED_MAX LEARN_MAX
-#define HOPS_MAX 5                               /* redirects inside one request */
-#define RANGES_IGNORED_MAX 3                     /* after so many 200s in a row the server is believed to know no ranges */
-#define DRAIN_MAX (64u << 10)                    /* body of a redirect or error that is read so that the connection stays */
+#define HOPS_MAX 5            /* redirects inside one request */
+#define RANGES_IGNORED_MAX 3  /* after so many 200s in a row the server is believed to know no ranges */
+#define DRAIN_MAX (64u << 10) /* body of a redirect or error that is read so that the connection stays */
 
 /* One server as URLs name it: host and port. What was learned lives here; addresses live in net/hosts. */
 struct remote {
     char name[HOST_KEY_MAX]; /* host:port */
     struct learn learn;
     uint32_t running;
-    uint64_t latency_ns; /* request to headers, smoothed */
+    uint64_t latency_ns;       /* request to headers, smoothed */
     uint64_t rate_bytes_per_s; /* per connection, smoothed */
-    bool limited;        /* bytes were held back by us since the last tick */
+    bool limited;              /* bytes were held back by us since the last tick */
 };
 
 enum segment_state { SEG_NONE, SEG_WAIT, SEG_RUN, SEG_DONE, SEG_STATES };
@@ -37,19 +37,19 @@ struct runner;
 /* A run of bytes of one file that one connection (two, when silent) brings. */
 struct segment {
     struct fetch *fetch;
-    struct segment *next;      /* by position */
+    struct segment *next; /* by position */
     enum segment_state state;
-    uint64_t pos, end;         /* next byte wanted; end exclusive, on a block boundary or at the end of the file */
-    uint64_t counted;          /* bytes below were counted as received once */
-    uint8_t *buf;              /* gathers the block that holds pos; NULL: none yet */
-    uint8_t *spare;            /* for the block after it; only while bytes that reach into it are being taken */
-    struct runner *run[2];     /* [1] only while the first is silent */
-    uint16_t avoid;            /* peer not to ask, 0: any */
-    unsigned attempt;          /* failures without a byte */
+    uint64_t pos, end;     /* next byte wanted; end exclusive, on a block boundary or at the end of the file */
+    uint64_t counted;      /* bytes below were counted as received once */
+    uint8_t *buf;          /* gathers the block that holds pos; NULL: none yet */
+    uint8_t *spare;        /* for the block after it; only while bytes that reach into it are being taken */
+    struct runner *run[2]; /* [1] only while the first is silent */
+    uint16_t avoid;        /* peer not to ask, 0: any */
+    unsigned attempt;      /* failures without a byte */
     uint64_t not_before_ns;
-    uint64_t series_ns;        /* when the present series of failures began */
-    bool exhausted;            /* waits for the round to end */
-    uint16_t lost_peer;        /* who lost it last */
+    uint64_t series_ns; /* when the present series of failures began */
+    bool exhausted;     /* waits for the round to end */
+    uint16_t lost_peer; /* who lost it last */
 };
 
 enum runner_state { RUN_IDLE, RUN_CONNECTING, RUN_ASKED, RUN_BODY, RUN_DRAIN, RUN_STATES };
@@ -60,51 +60,51 @@ struct runner {
     struct http_request request;
     struct transfer *transfer;
     struct fetch *fetch;
-    struct segment *segment;   /* NULL once its range is complete and only the end of the answer is awaited */
+    struct segment *segment; /* NULL once its range is complete and only the end of the answer is awaited */
     enum runner_state state;
     enum runner_block held;
     struct remote *remote;
     uint16_t peer;
     struct http_peer peer_now;
     char url[URL_MAX], redirect_url[URL_MAX];
-    bool at_hub;               /* the URL is of the endpoint's origin */
-    bool locator;              /* asks the Hub where the file is; others wait for it */
-    unsigned location_number;  /* the location it uses */
+    bool at_hub;              /* the URL is of the endpoint's origin */
+    bool locator;             /* asks the Hub where the file is; others wait for it */
+    unsigned location_number; /* the location it uses */
     unsigned hops;
-    uint64_t first, last;      /* the range that was asked for */
+    uint64_t first, last; /* the range that was asked for */
     bool ranged;
     uint64_t skip, until;
-    uint64_t bytes;            /* body bytes that counted, of this request */
+    uint64_t bytes; /* body bytes that counted, of this request */
     uint32_t drained;
     uint64_t start_ns, since_ns, body_ns, last_byte_ns, slow_since_ns;
     uint64_t window_bytes, rate_bytes_per_s;
     uint64_t peers_bytes_per_s; /* the median of the others when they were last looked at */
-    struct hfp_err verdict;    /* DRAIN: what to do at the end; code OK with redirect set: go there */
+    struct hfp_err verdict;     /* DRAIN: what to do at the end; code OK with redirect set: go there */
     bool redirect;
     char connect_to[64];
 };
 
 struct fetch {
     struct group *group;
-    struct fetch *next;        /* in the group, in the order of arrival */
+    struct fetch *next; /* in the group, in the order of arrival */
     struct fetch_events events;
     char *url;
     const char *path;
     uint64_t size_bytes, blocks;
     bool again;
-    uint8_t *wanted;           /* bitmap: to be asked for, in no segment */
+    uint8_t *wanted; /* bitmap: to be asked for, in no segment */
     uint64_t wanted_count, lowest_wanted, front;
     uint16_t avoid;
-    uint16_t *avoid_of;        /* per wanted block; NULL: nobody is avoided */
+    uint16_t *avoid_of; /* per wanted block; NULL: nobody is avoided */
     struct segment *segments;
-    char *location;            /* where the bytes are; NULL: not known */
-    unsigned location_number;  /* counts locations, so that a stale 403 does not throw away a fresh one */
-    bool location_served;      /* it gave bytes: a refusal now means that it expired */
-    bool last_served;          /* the same of the location before: late refusals of it mean what the first one meant */
+    char *location;           /* where the bytes are; NULL: not known */
+    unsigned location_number; /* counts locations, so that a stale 403 does not throw away a fresh one */
+    bool location_served;     /* it gave bytes: a refusal now means that it expired */
+    bool last_served;         /* the same of the location before: late refusals of it mean what the first one meant */
     struct runner *locating;
-    struct remote *remote;     /* of location, or of the Hub */
+    struct remote *remote; /* of location, or of the Hub */
     char etag[ETAG_MAX], etag_host[HOST_KEY_MAX];
-    unsigned ranges_ignored;   /* 200s in a row to ranged requests */
+    unsigned ranges_ignored;                 /* 200s in a row to ranged requests */
     uint64_t window_bytes, rate_bytes_per_s; /* since the last tick; smoothed over all its connections */
     bool failed;
 };
@@ -119,7 +119,7 @@ struct group {
     struct fetch *fetches;
     uint32_t running;
     bool paused, over;
-    uint64_t paused_ns;        /* since when */
+    uint64_t paused_ns; /* since when */
     uint64_t last_byte_ns;
     const char *trying;
 };
@@ -128,14 +128,14 @@ struct transfer {
     struct transfer_config config;
     struct limit limit;
     uint64_t random;
-    uint64_t tick_ns;          /* last slow look at rates */
-    unsigned unhold_at;        /* whose turn it is among those held by a limit */
+    uint64_t tick_ns;   /* last slow look at rates */
+    unsigned unhold_at; /* whose turn it is among those held by a limit */
     struct group *groups;
     struct runner runner[RUNNERS_MAX];
     struct remote remote[REMOTES_MAX];
     unsigned remotes;
     struct peer_name peer[PEERS_MAX];
-    uint16_t peers;            /* peer 0 is nobody */
+    uint16_t peers; /* peer 0 is nobody */
     uint32_t running;
 };
 
@@ -177,7 +177,7 @@ bool runner_start(struct transfer *t, struct segment *s);
 void runner_cut(struct runner *r, const struct hfp_err *err); /* err NULL: no one's fault */
 void runner_drop(struct runner *r);                           /* cancel and forget; the segment is the caller's */
 void runner_unhold(struct runner *r);
-void runner_end_drain(struct runner *r);                      /* acts on what the answer said, without its rest */
+void runner_end_drain(struct runner *r); /* acts on what the answer said, without its rest */
 
 /* answered.c */
 void runner_answered(struct http_request *q, const struct http_headers *h);

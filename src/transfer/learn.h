@@ -11,18 +11,18 @@
 #define LEARN_MAX 16
 
 struct learn {
-    uint32_t fixed;       /* the user's number, 0: learn */
+    uint32_t fixed; /* the user's number, 0: learn */
     uint32_t target;
-    uint32_t before;      /* the target before the last rise: where to go back to */
-    uint32_t ceiling;     /* more than this gave nothing lately */
-    uint64_t base_rate;   /* goodput at `before`, bytes per s */
-    uint64_t peak_rate;   /* the best this host ever gave here: what a collapse is measured against */
+    uint32_t before;    /* the target before the last rise: where to go back to */
+    uint32_t ceiling;   /* more than this gave nothing lately */
+    uint64_t base_rate; /* goodput at `before`, bytes per s */
+    uint64_t peak_rate; /* the best this host ever gave here: what a collapse is measured against */
     uint64_t epoch_ns, epoch_bytes, hold_until_ns;
     uint32_t errors, epochs_low;
-    bool saturated;       /* all `target` connections were busy through the epoch */
-    bool rising;          /* the last change was a rise that is being judged */
-    bool settling;        /* the epoch after a rise: new connections are still opening, it is not judged */
-    bool collapsed;       /* the last fall was one of the rate too: connections beyond the target do harm */
+    bool saturated; /* all `target` connections were busy through the epoch */
+    bool rising;    /* the last change was a rise that is being judged */
+    bool settling;  /* the epoch after a rise: new connections are still opening, it is not judged */
+    bool collapsed; /* the last fall was one of the rate too: connections beyond the target do harm */
 };
 
 /* start: the number remembered from earlier runs, 0 for none. */

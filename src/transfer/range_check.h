@@ -9,12 +9,12 @@
 #include "net/headers.h"
 
 struct range_want {
-    uint64_t first, last;   /* last inclusive */
-    uint64_t size_bytes;    /* of the whole file */
-    bool ranged;            /* a Range header was sent */
-    bool may_skip;          /* a whole body may be taken although it starts before first: the server knows no ranges */
-    const char *path;       /* text/html is believed only of .html and .htm */
-    const char *host;       /* for the sentence */
+    uint64_t first, last; /* last inclusive */
+    uint64_t size_bytes;  /* of the whole file */
+    bool ranged;          /* a Range header was sent */
+    bool may_skip;        /* a whole body may be taken although it starts before first: the server knows no ranges */
+    const char *path;     /* text/html is believed only of .html and .htm */
+    const char *host;     /* for the sentence */
 };
 
 struct range_take {

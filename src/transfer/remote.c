@@ -20,8 +20,7 @@ struct remote *remote_of(struct transfer *t, const char *url, uint64_t now_ns)
     if (t->remotes < REMOTES_MAX) {
         t->remotes++;
         snprintf(r->name, sizeof r->name, "%s", name);
-        learn_init(&r->learn, t->config.max_connections, hosts_learned(t->config.hosts, name).connections,
-                   now_ns);
+        learn_init(&r->learn, t->config.max_connections, hosts_learned(t->config.hosts, name).connections, now_ns);
     }
     return r;
 }

@@ -146,7 +146,8 @@ bool runner_start(struct transfer *t, struct segment *s)
 static bool blames_address(enum hfp_code code)
 {
     return code == HFP_E_CONNECT || code == HFP_E_RESET || code == HFP_E_TIMEOUT || code == HFP_E_SILENT ||
-           code == HFP_E_SLOW || code == HFP_E_PROTO || code == HFP_E_PORTAL || code == HFP_E_SHORT || code == HFP_E_TLS;
+           code == HFP_E_SLOW || code == HFP_E_PROTO || code == HFP_E_PORTAL || code == HFP_E_SHORT ||
+           code == HFP_E_TLS;
 }
 
 /* A location that has served and is now refused has expired; one that was never accepted is a refusal that counts. */
@@ -344,8 +345,8 @@ static void on_closed(struct http_request *q, const struct hfp_err *err)
         return;
     }
     if (why.code == HFP_OK)
-        err_set(&why, HFP_E_SHORT, "%s ended %s at byte %" PRIu64 " of %" PRIu64, r->remote->name, r->fetch->path, s->pos,
-                s->end);
+        err_set(&why, HFP_E_SHORT, "%s ended %s at byte %" PRIu64 " of %" PRIu64, r->remote->name, r->fetch->path,
+                s->pos, s->end);
     runner_fail(r, &why);
 }
 

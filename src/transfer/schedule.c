@@ -91,14 +91,12 @@ static struct segment *steal(struct group *g, uint64_t now_ns)
     if (limit_binds(&g->limit) || limit_binds(&g->transfer->limit))
         return NULL;
     for (struct fetch *f = g->fetches; f; f = f->next) {
-        if (f->failed || !f->location || !remote_takes(g->transfer, f, now_ns) ||
-            knows_no_ranges(f))
+        if (f->failed || !f->location || !remote_takes(g->transfer, f, now_ns) || knows_no_ranges(f))
             continue;
         uint64_t worth_ns = MAX(f->remote->latency_ns * STEAL_LATENCIES, STEAL_MIN_NS);
         for (struct segment *s = f->segments; s; s = s->next) {
             if (s->state != SEG_RUN || s->run[1] || s->run[0]->state != RUN_BODY || s->run[0]->held != FLOWS ||
-                !segment_splits(s) ||
-                ns_since(now_ns, s->run[0]->start_ns) < worth_ns)
+                !segment_splits(s) || ns_since(now_ns, s->run[0]->start_ns) < worth_ns)
                 continue;
             uint64_t ns = rest_ns(s);
             if (ns > worth_ns && ns > longest_ns) {

@@ -171,8 +171,14 @@ struct segment *segment_split(struct segment *s, uint64_t now_ns)
     struct segment *half = calloc(1, sizeof *half);
     if (!half)
         return NULL;
-    *half = (struct segment){ .fetch = s->fetch, .next = s->next, .state = SEG_WAIT, .pos = middle * BLOCK,
-                              .end = s->end, .counted = middle * BLOCK, .not_before_ns = now_ns, .avoid = s->avoid };
+    *half = (struct segment){ .fetch = s->fetch,
+                              .next = s->next,
+                              .state = SEG_WAIT,
+                              .pos = middle * BLOCK,
+                              .end = s->end,
+                              .counted = middle * BLOCK,
+                              .not_before_ns = now_ns,
+                              .avoid = s->avoid };
     s->next = half;
     s->end = middle * BLOCK;
     return half;

@@ -32,10 +32,10 @@ struct transfer_config {
     struct hosts *hosts;
     const struct log *log;
     struct deadlines deadlines;
-    uint32_t max_connections; /* 0: learned */
-    uint64_t chunk_bytes;     /* longest segment */
-    const char *endpoint;     /* the Hub's origin: the token goes nowhere else (P6) */
-    const char *token;        /* or NULL */
+    uint32_t max_connections;   /* 0: learned */
+    uint64_t chunk_bytes;       /* longest segment */
+    const char *endpoint;       /* the Hub's origin: the token goes nowhere else (P6) */
+    const char *token;          /* or NULL */
     uint64_t (*now)(void *ctx); /* mono ns */
     void *now_ctx;
     uint64_t seed;
@@ -86,10 +86,10 @@ struct group_look {
     uint32_t running, streaming, silent; /* connections; silent: no byte for head_silence and not held by us */
     uint32_t connecting, held_limit, held_buffer, waiting; /* waiting: segments between attempts */
     bool between_rounds;
-    uint64_t until_ns;       /* end of the wait between rounds, or of what the host asked for */
-    bool host_busy;          /* the Hub asked to be left alone until until_ns */
-    uint64_t last_byte_ns;   /* mono; when anything last arrived */
-    const char *trying;      /* "IPv4", "another address" after a change of it; or NULL */
+    uint64_t until_ns;     /* end of the wait between rounds, or of what the host asked for */
+    bool host_busy;        /* the Hub asked to be left alone until until_ns */
+    uint64_t last_byte_ns; /* mono; when anything last arrived */
+    const char *trying;    /* "IPv4", "another address" after a change of it; or NULL */
     struct hfp_err why;
 };
 void group_look(struct group_look *out, const struct group *g);
@@ -103,10 +103,10 @@ struct fetch_events {
 };
 
 struct fetch_spec {
-    const char *url;       /* the Hub's resolve URL; copied */
-    const char *path;      /* the file's name, for checks and messages; lives as long as the fetch */
-    uint64_t size_bytes;   /* > 0 */
-    bool again;            /* a second opinion: bytes are not counted as received */
+    const char *url;     /* the Hub's resolve URL; copied */
+    const char *path;    /* the file's name, for checks and messages; lives as long as the fetch */
+    uint64_t size_bytes; /* > 0 */
+    bool again;          /* a second opinion: bytes are not counted as received */
 };
 
 int fetch_new(struct fetch **out, struct group *g, const struct fetch_spec *spec, const struct fetch_events *events,

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-#define TICK_NS (250 * NS_PER_MS) /* rates, deadlines: four looks a second are enough for limits of seconds */
+#define TICK_NS (250 * NS_PER_MS)      /* rates, deadlines: four looks a second are enough for limits of seconds */
 #define PAUSE_KEEPS_NS (30 * NS_PER_S) /* a paused job holds its connections for so long */
-#define SLOW_PEERS_MIN 2          /* slow is only ever said beside others: 5 KB/s on a 5 KB/s line is healthy */
+#define SLOW_PEERS_MIN 2               /* slow is only ever said beside others: 5 KB/s on a 5 KB/s line is healthy */
 
 static bool runner_streams(const struct runner *r)
 {
@@ -72,7 +72,8 @@ static void watch_slow(struct transfer *t, struct runner *r, uint64_t now_ns)
     struct hfp_err err;
     if (alone)
         r->remote->rate_bytes_per_s /= 2;
-    err_set(&err, HFP_E_SLOW, "%s %s crept at a fraction of the other connections", r->remote->name, r->peer_now.address);
+    err_set(&err, HFP_E_SLOW, "%s %s crept at a fraction of the other connections", r->remote->name,
+            r->peer_now.address);
     runner_cut(r, &err);
 }
 

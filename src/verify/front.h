@@ -26,16 +26,16 @@ struct front_item {
 
 struct front_step {
     struct task task;
-    void *owner;                 /* the blob */
-    struct digest *digest;       /* lent by the front */
+    void *owner;           /* the blob */
+    struct digest *digest; /* lent by the front */
     const struct partial *partial;
-    uint64_t first;              /* block index of item 0 */
+    uint64_t first; /* block index of item 0 */
     unsigned count;
     struct front_item item[FRONT_STEP_BLOCKS];
     /* results */
-    unsigned hashed;             /* items that went into the hash */
-    bool bad;                    /* item `hashed` does not match its record; its entry was cleared */
-    struct hfp_err err;          /* code OK unless the disk failed */
+    unsigned hashed;    /* items that went into the hash */
+    bool bad;           /* item `hashed` does not match its record; its entry was cleared */
+    struct hfp_err err; /* code OK unless the disk failed */
 };
 
 void front_step_run(struct task *t);

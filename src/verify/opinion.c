@@ -8,10 +8,10 @@ enum asked { NOT_ASKED, ASKED, ANSWERED };
 
 struct opinion {
     uint64_t blocks, cursor;
-    uint64_t open;          /* asked, not answered */
-    uint64_t left;          /* of the present class, not yet answered */
+    uint64_t open; /* asked, not answered */
+    uint64_t left; /* of the present class, not yet answered */
     uint64_t changed, changes, rehash_at, changes_hashed;
-    int doubt_now;          /* class; -1: third opinions of what differed */
+    int doubt_now; /* class; -1: third opinions of what differed */
     bool third;
     uint8_t *doubt, *state, *versions;
 };
@@ -56,8 +56,12 @@ int opinion_new(struct opinion **out, const uint8_t *doubt, uint64_t blocks, str
         free(bytes);
         return err_nomem(err);
     }
-    *o = (struct opinion){ .blocks = blocks, .rehash_at = 1, .doubt_now = DOUBTS, .doubt = bytes,
-                           .state = bytes + blocks, .versions = bytes + 2 * blocks };
+    *o = (struct opinion){ .blocks = blocks,
+                           .rehash_at = 1,
+                           .doubt_now = DOUBTS,
+                           .doubt = bytes,
+                           .state = bytes + blocks,
+                           .versions = bytes + 2 * blocks };
     memcpy(o->doubt, doubt, (size_t)blocks);
     class_next(o);
     *out = o;

@@ -33,7 +33,8 @@ enum opinion_step opinion_answer(struct opinion *o, uint64_t block, bool differs
 enum opinion_step opinion_still_wrong(struct opinion *o);
 /* Asked for but not answered (cancelled to hash early): they go back. */
 void opinion_take_back(struct opinion *o);
-uint64_t opinion_changed(const struct opinion *o);                  /* blocks that were replaced at least once */
-bool opinion_first_changed(const struct opinion *o, uint64_t *block); /* the one that changed most often, for the report */
+uint64_t opinion_changed(const struct opinion *o); /* blocks that were replaced at least once */
+bool opinion_first_changed(const struct opinion *o,
+                           uint64_t *block); /* the one that changed most often, for the report */
 
 #endif

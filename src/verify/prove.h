@@ -10,13 +10,13 @@ enum prove_verdict { PROVE_MATCHES, PROVE_DIFFERS, PROVE_ABSENT };
 
 struct prove {
     const struct place *place;
-    const atomic_bool *stop;       /* checked every block; then HFP_E_CANCELLED */
-    _Atomic uint64_t *read_bytes;  /* grows as it reads, for progress; or NULL */
+    const atomic_bool *stop;      /* checked every block; then HFP_E_CANCELLED */
+    _Atomic uint64_t *read_bytes; /* grows as it reads, for progress; or NULL */
     /* results */
     enum prove_verdict verdict;
     uint64_t bad_blocks, first_bad; /* against the receipt's digests, when it has them */
-    struct stat st;                /* of the file that was read, as it was before; st_ino 0 when there was none */
-    bool blocks_known;             /* the receipt had digests, so bad_blocks means something */
+    struct stat st;                 /* of the file that was read, as it was before; st_ino 0 when there was none */
+    bool blocks_known;              /* the receipt had digests, so bad_blocks means something */
 };
 
 /* Fills the results. A matching file gets a fresh receipt (where the cache can be written), with digests of all blocks.

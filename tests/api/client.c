@@ -12,14 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const types[] = { "state", "plan", "progress", "stalled", "recovered", "file", "chunk", "note", "done" };
+static const char *const types[] = { "state", "plan",  "progress", "stalled", "recovered",
+                                     "file",  "chunk", "note",     "done" };
 
 static void print_event(const struct hfp_event *e)
 {
     const struct hfp_status *s = &e->status;
-    printf("event %llu %s %s recorded=%llu received=%llu total=%llu code=%s\n", (unsigned long long)e->seq, types[e->type],
-           hfp_state_text(s->state), (unsigned long long)s->recorded_bytes, (unsigned long long)s->received_bytes,
-           (unsigned long long)s->total_bytes, hfp_code_name(s->error.code));
+    printf("event %llu %s %s recorded=%llu received=%llu total=%llu code=%s\n", (unsigned long long)e->seq,
+           types[e->type], hfp_state_text(s->state), (unsigned long long)s->recorded_bytes,
+           (unsigned long long)s->received_bytes, (unsigned long long)s->total_bytes, hfp_code_name(s->error.code));
     fflush(stdout);
 }
 

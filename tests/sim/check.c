@@ -20,7 +20,8 @@ void check_event(const struct hfp_event *e)
         s->proved_bytes < sim->last_proved || s->in_place_bytes < sim->last_in_place)
         sim_fail("P8: a count ran back: received %" PRIu64 " recorded %" PRIu64 " proved %" PRIu64 " in place %" PRIu64,
                  s->received_bytes, s->recorded_bytes, s->proved_bytes, s->in_place_bytes);
-    if (s->received_bytes > s->total_bytes || s->recorded_bytes > s->received_bytes || s->proved_bytes > s->recorded_bytes)
+    if (s->received_bytes > s->total_bytes || s->recorded_bytes > s->received_bytes ||
+        s->proved_bytes > s->recorded_bytes)
         sim_fail("P8: received %" PRIu64 " of %" PRIu64 ", recorded %" PRIu64 ", proved %" PRIu64, s->received_bytes,
                  s->total_bytes, s->recorded_bytes, s->proved_bytes);
     if (s->state == HFP_REPAIRING && sim->honest && sim->lies_told == 0)
@@ -68,7 +69,6 @@ void check_rename(const char *folder, const char *name, const uint8_t *data, uin
     if (f && !is_truth(f, data, size_bytes))
         sim_fail("P1: wrong content under the final name %.12s of %s", name, f->path);
 }
-
 
 /* Blocks whose digest is on the disk and right. The reading is this file's own: 32 bytes each after the header. */
 static void note_digests(const char *name, const uint8_t *data, uint64_t size_bytes, void *ctx)

@@ -43,7 +43,7 @@ struct inode {
 struct dirop {
     struct inode *dir, *inode; /* inode NULL: the name is removed */
     char name[256];
-    uint64_t group;            /* a rename is two of them and happens whole or not at all */
+    uint64_t group; /* a rename is two of them and happens whole or not at all */
 };
 
 struct disk {

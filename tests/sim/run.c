@@ -51,7 +51,8 @@ void sim_fail(const char *fmt, ...)
 static struct clock_now now(void *ctx)
 {
     (void)ctx;
-    return (struct clock_now){ sim->now_ns, sim->now_ns + sim->slept_ns, (int64_t)(1700000000000 + sim->now_ns / NS_PER_MS) };
+    return (struct clock_now){ sim->now_ns, sim->now_ns + sim->slept_ns,
+                               (int64_t)(1700000000000 + sim->now_ns / NS_PER_MS) };
 }
 
 static void log_line(void *ctx, int level, const char *text)
@@ -75,9 +76,19 @@ static bool boot(struct machine *m)
     struct hfp_err err = { 0 };
     *m = (struct machine){ .http = wire_new(), .work = workers_new() };
     struct core_config config = {
-        .user = { .endpoint = "http://hub.sim", .hub_cache = "/cache", .token = "hf_secret", .resolve = addresses,
-                  .max_rounds = 60, .max_rounds_given = true, .chunk_bytes = 8 * BLOCK_BYTES, .log = log_line, .log_level = sim->trace ? HFP_LOG_TRACE : -1 },
-        .http = m->http, .work = m->work, .now = now, .seed = sim_random(UINT64_MAX),
+        .user = { .endpoint = "http://hub.sim",
+                  .hub_cache = "/cache",
+                  .token = "hf_secret",
+                  .resolve = addresses,
+                  .max_rounds = 60,
+                  .max_rounds_given = true,
+                  .chunk_bytes = 8 * BLOCK_BYTES,
+                  .log = log_line,
+                  .log_level = sim->trace ? HFP_LOG_TRACE : -1 },
+        .http = m->http,
+        .work = m->work,
+        .now = now,
+        .seed = sim_random(UINT64_MAX),
     };
     struct hfp_job_spec spec = { .verb = HFP_PULL, .repo = "sim/repo" };
     if (events_new(&m->events, &err) != HFP_OK)
@@ -229,7 +240,8 @@ static void put_foreign(void)
         if (f->size_bytes <= BLOCK_BYTES || sim_random(2))
             continue;
         char path[256];
-        snprintf(path, sizeof path, "/cache/models--sim--repo/blobs/%s%s.incomplete", f->etag, sim_random(2) ? "" : ".0badc0de");
+        snprintf(path, sizeof path, "/cache/models--sim--repo/blobs/%s%s.incomplete", f->etag,
+                 sim_random(2) ? "" : ".0badc0de");
         uint64_t n = sim_random(f->size_bytes + BLOCK_BYTES);
         uint8_t *data = calloc(1, (size_t)n + 1);
         if (sim_random(3) > 0) /* a right prefix, else zeros */

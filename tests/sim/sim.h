@@ -28,20 +28,20 @@
 /* What a run may meet. Each is a chance in 1,000 per occasion, 0 for never. */
 struct sim_faults {
     unsigned refuse, black_hole, dns, slow_open;
-    unsigned mute;          /* connected, never answers */
+    unsigned mute; /* connected, never answers */
     unsigned server_error, busy, expire, portal;
     unsigned reset, shorten, stall, pause, creep;
     unsigned ignore_range, shift_range, lie, lengthless;
     unsigned slow_disk, full_disk, disk_error;
-    uint64_t until_ns;      /* after this the wire is healthy: then the job must succeed */
-    bool lying_address;     /* one CDN address flips a bit in everything it sends */
+    uint64_t until_ns;       /* after this the wire is healthy: then the job must succeed */
+    bool lying_address;      /* one CDN address flips a bit in everything it sends */
     unsigned throttle_above; /* streams beyond this creep; 0: none */
-    unsigned crashes;       /* incarnations that end by kill -9 or power loss */
-    bool power;             /* crashes take unsynced data with them */
-    bool foreign;           /* another tool left partials */
-    bool steer;             /* pauses, resumes, limits on the way */
+    unsigned crashes;        /* incarnations that end by kill -9 or power loss */
+    bool power;              /* crashes take unsynced data with them */
+    bool foreign;            /* another tool left partials */
+    bool steer;              /* pauses, resumes, limits on the way */
     bool suspend;
-    bool rot;               /* a finished file changes on the disk afterwards */
+    bool rot; /* a finished file changes on the disk afterwards */
 };
 
 struct sim_file {
@@ -70,13 +70,13 @@ struct sim {
     struct sim_file file[SIM_FILES_MAX];
     unsigned files;
     char commit[41];
-    unsigned page;             /* entries in a tree page */
-    bool direct;               /* the Hub serves LFS bytes itself */
+    unsigned page;                                   /* entries in a tree page */
+    bool direct;                                     /* the Hub serves LFS bytes itself */
     uint64_t rtt_ns, rate_bytes_per_s, wire_free_ns; /* shared line */
-    uint32_t generation;       /* of signed locations */
+    uint32_t generation;                             /* of signed locations */
     unsigned incarnation, streams, requests_open;
-    bool dead;                 /* the process was killed: nothing it does counts */
-    uint64_t ops_left;         /* disk operations until the kill; UINT64_MAX: none planned */
+    bool dead;         /* the process was killed: nothing it does counts */
+    uint64_t ops_left; /* disk operations until the kill; UINT64_MAX: none planned */
     bool trace, failed;
     char failure[512];
     /* what the last job said */
@@ -119,12 +119,12 @@ struct work *workers_new(void);
 extern const struct io_ops sim_disk;
 void disk_new(uint64_t capacity_bytes);
 void disk_free(void);
-void disk_new_process(void);   /* descriptors and locks of the dead one are gone */
-void disk_power_loss(void);    /* one of the legal states of what was not synced */
+void disk_new_process(void);                                 /* descriptors and locks of the dead one are gone */
+void disk_power_loss(void);                                  /* one of the legal states of what was not synced */
 void disk_put(const char *path, const void *data, size_t n); /* as another tool would */
 /* Content below links; NULL when there is none. */
 const uint8_t *disk_content(const char *path, uint64_t *size_bytes);
-void disk_rot(const char *path, uint64_t at);                  /* flips a bit of a file, as a careless tool would */
+void disk_rot(const char *path, uint64_t at); /* flips a bit of a file, as a careless tool would */
 void disk_each(const char *folder, void (*each)(const char *name, const uint8_t *data, uint64_t size_bytes, void *ctx),
                void *ctx);
 void disk_set_capacity(uint64_t bytes);

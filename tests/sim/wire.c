@@ -20,14 +20,14 @@ struct exchange {
     unsigned pending;             /* heap events that point here */
     enum phase phase;
     bool held, streaming, creeps, cdn;
-    unsigned address;             /* last digit */
+    unsigned address; /* last digit */
     struct http_headers headers;
-    char *text;                   /* body of an API answer; NULL: bytes of a file */
+    char *text; /* body of an API answer; NULL: bytes of a file */
     struct sim_file *file;
-    uint64_t pos, end;            /* of the body: offsets in text or in the file */
+    uint64_t pos, end; /* of the body: offsets in text or in the file */
     enum broken broken;
     uint64_t break_at;
-    uint64_t flip_at;             /* offset in the file of a wrong bit, UINT64_MAX: none */
+    uint64_t flip_at; /* offset in the file of a wrong bit, UINT64_MAX: none */
 };
 
 static void fire(void *arg);
@@ -104,8 +104,8 @@ static void answer_tree(struct exchange *x, const char *url)
     unsigned from = cursor ? (unsigned)strtoul(cursor + 7, NULL, 10) : 0, to = MIN(from + sim->page, sim->files);
     answer_text(x, 200, tree_text(from, to));
     if (to < sim->files)
-        snprintf(x->headers.link_next, sizeof x->headers.link_next, "http://hub.sim/api/models/sim/repo/tree/%s?cursor=%u",
-                 sim->commit, to);
+        snprintf(x->headers.link_next, sizeof x->headers.link_next,
+                 "http://hub.sim/api/models/sim/repo/tree/%s?cursor=%u", sim->commit, to);
 }
 
 static void answer_bytes(struct exchange *x, struct sim_file *f)
@@ -124,8 +124,9 @@ static void answer_bytes(struct exchange *x, struct sim_file *f)
     x->headers.content_length = sim_chance(sim->faults.lengthless) ? UINT64_MAX : x->end - x->pos;
     snprintf(x->headers.etag, sizeof x->headers.etag, "cdn-%s", f->etag);
     if (part)
-        x->headers.range = (struct content_range){ .present = true, .total_known = true, .first = x->pos,
-                                                   .last = x->end - 1, .total = f->size_bytes };
+        x->headers.range = (struct content_range){
+            .present = true, .total_known = true, .first = x->pos, .last = x->end - 1, .total = f->size_bytes
+        };
     x->flip_at = UINT64_MAX;
     bool lies = sim_chance(sim->faults.lie) || (sim->faults.lying_address && x->cdn && x->address == 2);
     if (lies && x->end > x->pos) {
@@ -212,7 +213,8 @@ static void decide_break(struct exchange *x)
         if (sim_chance(chances[i]))
             x->broken = kinds[i];
     x->break_at = x->pos + sim_random(x->end - x->pos + 1);
-    x->creeps = sim_chance(sim->faults.creep) || (sim->faults.throttle_above && sim->streams > sim->faults.throttle_above);
+    x->creeps =
+        sim_chance(sim->faults.creep) || (sim->faults.throttle_above && sim->streams > sim->faults.throttle_above);
 }
 
 /* ---- how it comes ---- */
@@ -339,7 +341,8 @@ static int start(struct http *h, struct http_request *r, struct hfp_err *err)
     x->request = r;
     x->cdn = strncmp(r->url, "http://cdn.sim/", 15) == 0;
     x->address = r->connect_to ? (unsigned)(r->connect_to[strlen(r->connect_to) - 1] - '0')
-                               : x->cdn ? 1 + (unsigned)sim_random(2) : 1;
+                 : x->cdn      ? 1 + (unsigned)sim_random(2)
+                               : 1;
     r->impl = x;
     sim->requests++;
     if (++sim->requests_open > 24)

@@ -31,7 +31,11 @@ static void make_file(struct sim_file *f, unsigned i)
 {
     struct hfp_err err;
     struct digest *d = NULL;
-    snprintf(f->path, sizeof f->path, i % 3 == 1 ? "sub/f%02u.bin" : i % 5 == 4 ? "model-%05u.safetensors" : "f%02u.json", i);
+    snprintf(f->path, sizeof f->path,
+             i % 3 == 1   ? "sub/f%02u.bin"
+             : i % 5 == 4 ? "model-%05u.safetensors"
+                          : "f%02u.json",
+             i);
     bool twin = i > 2 && sim_random(8) == 0; /* two paths of one content */
     f->size_bytes = twin ? sim->file[1].size_bytes : some_size();
     f->lfs = twin ? sim->file[1].lfs : f->size_bytes > BLOCK_BYTES || sim_random(2) == 0;
@@ -54,12 +58,27 @@ static unsigned some(unsigned most)
 /* Each run has a few kinds of trouble, not all: rare meetings of two are found by many seeds, not by noise in each. */
 static void make_faults(struct sim_faults *f)
 {
-    *f = (struct sim_faults){ .refuse = some(300), .black_hole = some(300), .dns = some(200), .slow_open = some(300),
-                              .mute = some(200), .server_error = some(300), .busy = some(200), .expire = some(200),
-                              .portal = some(150), .reset = some(400), .shorten = some(300), .stall = some(250),
-                              .pause = some(300), .creep = some(200), .ignore_range = some(100),
-                              .shift_range = some(150), .lie = some(60), .lengthless = some(200),
-                              .slow_disk = some(40), .full_disk = 0, .disk_error = 0 };
+    *f = (struct sim_faults){ .refuse = some(300),
+                              .black_hole = some(300),
+                              .dns = some(200),
+                              .slow_open = some(300),
+                              .mute = some(200),
+                              .server_error = some(300),
+                              .busy = some(200),
+                              .expire = some(200),
+                              .portal = some(150),
+                              .reset = some(400),
+                              .shorten = some(300),
+                              .stall = some(250),
+                              .pause = some(300),
+                              .creep = some(200),
+                              .ignore_range = some(100),
+                              .shift_range = some(150),
+                              .lie = some(60),
+                              .lengthless = some(200),
+                              .slow_disk = some(40),
+                              .full_disk = 0,
+                              .disk_error = 0 };
     f->until_ns = SIM_START_NS + sim_random(sim_random(3) == 0 ? 3600 * NS_PER_S : 120 * NS_PER_S);
     f->lying_address = sim_random(12) == 0;
     f->throttle_above = sim_random(6) == 0 ? 1 + (unsigned)sim_random(6) : 0;

@@ -55,8 +55,12 @@ static inline struct store *fx_store_with(const char *local, bool create, bool n
     struct hfp_err err = { 0 };
     char hub[512];
     snprintf(hub, sizeof hub, "%s/hub", fx_root);
-    struct store_spec spec = { .type = HFP_MODEL, .repo = "ns/name", .hub_cache = hub, .local_dir = local,
-                               .create = create, .no_symlinks = no_symlinks };
+    struct store_spec spec = { .type = HFP_MODEL,
+                               .repo = "ns/name",
+                               .hub_cache = hub,
+                               .local_dir = local,
+                               .create = create,
+                               .no_symlinks = no_symlinks };
     if (store_open(&s, &spec, &err)) {
         printf("# store_open: %s\n", err.message);
         exit(99);

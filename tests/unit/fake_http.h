@@ -42,17 +42,17 @@ static inline void fh_content(uint8_t *out, uint64_t at, size_t n, unsigned seed
 }
 
 struct fh_answer {
-    uint64_t open_ns, answer_ns;  /* after the step before; FH_NEVER */
-    enum hfp_code refused;        /* instead of opening */
+    uint64_t open_ns, answer_ns; /* after the step before; FH_NEVER */
+    enum hfp_code refused;       /* instead of opening */
     struct http_headers h;
-    const char *text;             /* the body, or else */
-    uint64_t first, length;       /* these bytes of the file */
+    const char *text;       /* the body, or else */
+    uint64_t first, length; /* these bytes of the file */
     unsigned seed;
-    uint64_t bytes_per_s;         /* 0: all at once */
-    uint64_t piece;               /* of the body; 0: FH_PIECE */
-    uint64_t stall_at, cut_at;    /* after so many bytes; FH_NEVER */
-    uint64_t stall_ns;            /* FH_NEVER: for good */
-    enum hfp_code end;            /* how it closes; HFP_OK when it keeps its word */
+    uint64_t bytes_per_s;      /* 0: all at once */
+    uint64_t piece;            /* of the body; 0: FH_PIECE */
+    uint64_t stall_at, cut_at; /* after so many bytes; FH_NEVER */
+    uint64_t stall_ns;         /* FH_NEVER: for good */
+    enum hfp_code end;         /* how it closes; HFP_OK when it keeps its word */
     const char *address;
 };
 
@@ -90,7 +90,8 @@ static inline void fh_answer_range(struct fh_answer *a, uint64_t first, uint64_t
 {
     headers_init(&a->h, 206);
     a->h.content_length = last - first + 1;
-    a->h.range = (struct content_range){ .present = true, .total_known = true, .first = first, .last = last, .total = total };
+    a->h.range =
+        (struct content_range){ .present = true, .total_known = true, .first = first, .last = last, .total = total };
     a->text = NULL;
     a->first = first;
     a->length = last - first + 1;
@@ -139,8 +140,12 @@ static inline int fh_start(struct http *base, struct http_request *r, struct hfp
             x = &f->ex[i];
     assert(x && "more requests than any job may have");
     *x = (struct fh_exchange){ .r = r, .stage = FH_OPENING, .number = ++f->starts };
-    x->answer = (struct fh_answer){ .open_ns = NS_PER_MS, .answer_ns = NS_PER_MS, .stall_at = FH_NEVER,
-                                    .cut_at = FH_NEVER, .stall_ns = FH_NEVER, .address = "192.0.2.1" };
+    x->answer = (struct fh_answer){ .open_ns = NS_PER_MS,
+                                    .answer_ns = NS_PER_MS,
+                                    .stall_at = FH_NEVER,
+                                    .cut_at = FH_NEVER,
+                                    .stall_ns = FH_NEVER,
+                                    .address = "192.0.2.1" };
     headers_init(&x->answer.h, 500);
     snprintf(x->url, sizeof x->url, "%s", r->url);
     snprintf(f->log[f->starts % 64], sizeof f->log[0], "%s %llu-%llu %s %s", r->url, (unsigned long long)r->first,
@@ -248,7 +253,9 @@ static inline void fh_init(struct fake_http *f, uint64_t *now_ns,
                            void (*script)(void *, const struct http_request *, struct fh_answer *), void *ctx)
 {
     *f = (struct fake_http){ .base = { fh_start, fh_cancel, fh_resume, fh_peer, fh_drop_idle, NULL },
-                             .now_ns = now_ns, .script = script, .ctx = ctx };
+                             .now_ns = now_ns,
+                             .script = script,
+                             .ctx = ctx };
 }
 
 /* When the next thing happens; FH_NEVER: nothing will. */

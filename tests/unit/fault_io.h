@@ -15,9 +15,25 @@
 #include <string.h>
 #include <unistd.h>
 
-enum fault_kind { FAULT_CREATE, FAULT_OPEN, FAULT_WRITE, FAULT_FSYNC, FAULT_RENAME, FAULT_UNLINK, FAULT_MKDIR,
-                  FAULT_SYMLINK, FAULT_TRUNCATE, FAULT_FALLOCATE, FAULT_CHMOD, FAULT_CHOWN, FAULT_FLOCK, FAULT_STAT,
-                  FAULT_READDIR, FAULT_OTHER, FAULT_KINDS };
+enum fault_kind {
+    FAULT_CREATE,
+    FAULT_OPEN,
+    FAULT_WRITE,
+    FAULT_FSYNC,
+    FAULT_RENAME,
+    FAULT_UNLINK,
+    FAULT_MKDIR,
+    FAULT_SYMLINK,
+    FAULT_TRUNCATE,
+    FAULT_FALLOCATE,
+    FAULT_CHMOD,
+    FAULT_CHOWN,
+    FAULT_FLOCK,
+    FAULT_STAT,
+    FAULT_READDIR,
+    FAULT_OTHER,
+    FAULT_KINDS
+};
 
 #define FAULT_KILLED 77 /* exit status of a process that reached its switch */
 

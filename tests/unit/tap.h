@@ -11,7 +11,8 @@
 
 static unsigned tap_count, tap_failed;
 
-__attribute__((format(printf, 4, 5))) static inline bool tap_check(bool ok, const char *file, int line, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static inline bool tap_check(bool ok, const char *file, int line, const char *fmt,
+                                                                   ...)
 {
     char name[512];
     va_list ap;

@@ -18,9 +18,11 @@ static void test_urls(void)
     char u[URL_MAX], path[PATH_NAME_MAX];
     const char *e = "http://hub:81";
     CHECK(hub_url_info(u, e, HFP_MODEL, "org/x", "refs/pr/1"), "the info URL fits");
-    CHECK_STR(u, "http://hub:81/api/models/org/x/revision/refs%2Fpr%2F1?expand=sha", "a revision's slashes are encoded");
+    CHECK_STR(u, "http://hub:81/api/models/org/x/revision/refs%2Fpr%2F1?expand=sha",
+              "a revision's slashes are encoded");
     CHECK(hub_url_tree(u, e, HFP_DATASET, "x", SHA1), "the tree URL fits");
-    CHECK_STR(u, "http://hub:81/api/datasets/x/tree/" SHA1 "?recursive=true&expand=false", "the tree is asked for whole");
+    CHECK_STR(u, "http://hub:81/api/datasets/x/tree/" SHA1 "?recursive=true&expand=false",
+              "the tree is asked for whole");
     CHECK(hub_url_file(u, e, HFP_SPACE, "org/x", SHA1, "sub dir/\xc3\xbc #1.txt"), "the file URL fits");
     CHECK_STR(u, "http://hub:81/spaces/org/x/resolve/" SHA1 "/sub%20dir/%C3%BC%20%231.txt", "a path keeps its slashes");
     CHECK(hub_url_file(u, e, HFP_MODEL, "x", SHA1, "a"), "a model's file URL fits");
@@ -34,7 +36,10 @@ static void test_urls(void)
 
 static void test_commit(void)
 {
-    static const struct { const char *name, *body; int rc; } rows[] = {
+    static const struct {
+        const char *name, *body;
+        int rc;
+    } rows[] = {
         { "info", "{\"_id\":\"1\",\"sha\":\"" SHA1 "\",\"siblings\":[{\"rfilename\":\"a\"}]}", HFP_OK },
         { "no sha", "{\"id\":\"x\"}", HFP_E_PROTO },
         { "a sha that is a number", "{\"sha\":1}", HFP_E_PROTO },
@@ -51,7 +56,8 @@ static void test_commit(void)
         char out[COMMIT_HEX + 1] = "untouched";
         struct hfp_err err = { 0 };
         int rc = answer_commit(out, rows[i].body, strlen(rows[i].body), &err);
-        CHECK(rc == rows[i].rc && (rc == 0 || (int)err.code == rc), "commit from %s: %s", rows[i].name, hfp_code_text(rc));
+        CHECK(rc == rows[i].rc && (rc == 0 || (int)err.code == rc), "commit from %s: %s", rows[i].name,
+              hfp_code_text(rc));
         CHECK_STR(out, rc ? "untouched" : SHA1, "commit from %s: the output", rows[i].name);
     }
 }
@@ -61,14 +67,17 @@ static void test_commit(void)
 
 static void test_page(void)
 {
-    static const char body[] = "[{\"type\":\"directory\",\"path\":\"sub\",\"oid\":\"x\",\"size\":0},"
-                               "{\"type\":\"submodule\",\"path\":\"../x\"},"
-                               FILE_ENTRY("plain.txt", "") "," FILE_ENTRY("sub/\\u00fc.bin", LFS(SHA256, "5000000000") ",\"xetHash\":\"" XET "\"") ","
-                               FILE_ENTRY("odd", ",\"lfs\":null,\"xetHash\":\"zz\"") "]";
+    static const char body[] =
+        "[{\"type\":\"directory\",\"path\":\"sub\",\"oid\":\"x\",\"size\":0},"
+        "{\"type\":\"submodule\",\"path\":\"../x\"}," FILE_ENTRY("plain.txt", "") "," FILE_ENTRY(
+            "sub/\\u00fc.bin",
+            LFS(SHA256, "5000000000") ",\"xetHash\":\"" XET
+                                      "\"") "," FILE_ENTRY("odd", ",\"lfs\":null,\"xetHash\":\"zz\"") "]";
     AUTO(listing_freep) struct listing *l = NULL;
     struct hfp_err err = { 0 };
     CHECK(listing_new(&l, NULL) == HFP_OK && answer_tree_page(l, body, sizeof body - 1, &err) == HFP_OK &&
-              listing_seal(l, NULL) == HFP_OK && listing_count(l) == 3, "a page gives its files, and only files");
+              listing_seal(l, NULL) == HFP_OK && listing_count(l) == 3,
+          "a page gives its files, and only files");
     const struct listed_file *f = listing_find(l, "plain.txt");
     char hex[65];
     if (!CHECK(f && !f->lfs && !f->xet && f->size_bytes == 5, "a regular file has its size"))
@@ -90,7 +99,10 @@ static void test_page(void)
 
 static void test_bad_pages(void)
 {
-    static const struct { const char *name, *body; int rc; } rows[] = {
+    static const struct {
+        const char *name, *body;
+        int rc;
+    } rows[] = {
         { "an empty page is fine", "[]", HFP_OK },
         { "a path twice in one page", "[" FILE_ENTRY("a", "") "," FILE_ENTRY("a", "") "]", HFP_E_PROTO },
         { "a path of an earlier page", "[" FILE_ENTRY("b", "") "," FILE_ENTRY("before", "") "]", HFP_E_PROTO },
@@ -101,9 +113,11 @@ static void test_bad_pages(void)
         { "no type", "[{\"path\":\"a\",\"size\":5,\"oid\":\"" SHA1 "\"}]", HFP_E_PROTO },
         { "no size", "[{\"type\":\"file\",\"path\":\"a\",\"oid\":\"" SHA1 "\"}]", HFP_E_PROTO },
         { "a size below zero", "[{\"type\":\"file\",\"path\":\"a\",\"size\":-1,\"oid\":\"" SHA1 "\"}]", HFP_E_PROTO },
-        { "a size beyond 2^53", "[{\"type\":\"file\",\"path\":\"a\",\"size\":9007199254740993,\"oid\":\"" SHA1 "\"}]", HFP_E_PROTO },
+        { "a size beyond 2^53", "[{\"type\":\"file\",\"path\":\"a\",\"size\":9007199254740993,\"oid\":\"" SHA1 "\"}]",
+          HFP_E_PROTO },
         { "no git id", "[{\"type\":\"file\",\"path\":\"a\",\"size\":5}]", HFP_E_PROTO },
-        { "a git id of 64 digits", "[{\"type\":\"file\",\"path\":\"a\",\"size\":5,\"oid\":\"" SHA256 "\"}]", HFP_E_PROTO },
+        { "a git id of 64 digits", "[{\"type\":\"file\",\"path\":\"a\",\"size\":5,\"oid\":\"" SHA256 "\"}]",
+          HFP_E_PROTO },
         { "an LFS id of 40 digits", "[" FILE_ENTRY("a", LFS(SHA1, "5")) "]", HFP_E_PROTO },
         { "an LFS id that climbs", "[" FILE_ENTRY("a", LFS("../../x", "5")) "]", HFP_E_PROTO },
         { "an LFS size that is a text", "[" FILE_ENTRY("a", LFS(SHA256, "\"5\"")) "]", HFP_E_PROTO },
@@ -120,7 +134,8 @@ static void test_bad_pages(void)
         if (listing_new(&l, NULL) || answer_tree_page(l, first, sizeof first - 1, NULL))
             continue;
         int rc = answer_tree_page(l, rows[i].body, strlen(rows[i].body), &err);
-        CHECK(rc == rows[i].rc && (int)err.code == rc, "page with %s: %s (%s)", rows[i].name, hfp_code_text(rc), err.message);
+        CHECK(rc == rows[i].rc && (int)err.code == rc, "page with %s: %s (%s)", rows[i].name, hfp_code_text(rc),
+              err.message);
         CHECK(listing_count(l) == 1, "page with %s: leaves nothing behind", rows[i].name);
     }
 }
@@ -130,11 +145,19 @@ enum { ANON, TOKEN };
 
 static void test_verdicts(void)
 {
-    static const struct { int status; const char *code, *message; bool with_token; const char *path; int rc; const char *says; } rows[] = {
+    static const struct {
+        int status;
+        const char *code, *message;
+        bool with_token;
+        const char *path;
+        int rc;
+        const char *says;
+    } rows[] = {
         { 200, "", "", ANON, NULL, HFP_OK, "" },
         { 206, "", "", ANON, "a", HFP_OK, "" },
         /* repository */
-        { 401, "RepoNotFound", "Invalid username or password.", ANON, NULL, HFP_E_NO_REPO, "no such repository, or private: give a token (--token, HF_TOKEN)" },
+        { 401, "RepoNotFound", "Invalid username or password.", ANON, NULL, HFP_E_NO_REPO,
+          "no such repository, or private: give a token (--token, HF_TOKEN)" },
         { 401, "", "", ANON, NULL, HFP_E_NO_REPO, "give a token" },
         { 404, "RepoNotFound", "Repository not found", ANON, NULL, HFP_E_NO_REPO, "give a token" },
         { 404, "RepoNotFound", "Repository not found", TOKEN, NULL, HFP_E_NO_REPO, "this token may not see it" },
@@ -143,13 +166,17 @@ static void test_verdicts(void)
         { 401, "", "Invalid credentials in Authorization header", TOKEN, "a", HFP_E_AUTH, "refused this token" },
         /* revision, file */
         { 404, "RevisionNotFound", "Invalid rev id: v2", ANON, NULL, HFP_E_NO_REVISION, "no such revision: v2" },
-        { 404, "EntryNotFound", "Entry not found", TOKEN, "sub/a.bin", HFP_E_NO_FILE, "no such file: sub/a.bin (in revision v2)" },
+        { 404, "EntryNotFound", "Entry not found", TOKEN, "sub/a.bin", HFP_E_NO_FILE,
+          "no such file: sub/a.bin (in revision v2)" },
         { 404, "", "", ANON, "sub/a.bin", HFP_E_NO_FILE, "sub/a.bin" },
         { 410, "", "", ANON, "sub/a.bin", HFP_E_NO_FILE, "sub/a.bin" },
         /* not allowed */
-        { 403, "GatedRepo", "Access to model org/x is restricted", ANON, "a", HFP_E_GATED, "accept the terms at " PAGE },
-        { 401, "GatedRepo", "Access to model org/x is restricted", ANON, "a", HFP_E_GATED, "accept the terms at " PAGE },
-        { 403, "GatedRepo", "not in the authorized list", TOKEN, "a", HFP_E_GATED, "this token has not been granted access: ask for it at " PAGE },
+        { 403, "GatedRepo", "Access to model org/x is restricted", ANON, "a", HFP_E_GATED,
+          "accept the terms at " PAGE },
+        { 401, "GatedRepo", "Access to model org/x is restricted", ANON, "a", HFP_E_GATED,
+          "accept the terms at " PAGE },
+        { 403, "GatedRepo", "not in the authorized list", TOKEN, "a", HFP_E_GATED,
+          "this token has not been granted access: ask for it at " PAGE },
         { 401, "GatedRepo", "", TOKEN, "a", HFP_E_GATED, "this token was refused" },
         { 403, "", "Storage quota", TOKEN, "a", HFP_E_FORBIDDEN, "not allowed (403): \"Storage quota\"" },
         { 403, "", "", ANON, "a", HFP_E_FORBIDDEN, "not allowed (403)" },
@@ -157,7 +184,8 @@ static void test_verdicts(void)
         { 451, "", "", ANON, NULL, HFP_E_FORBIDDEN, "451" },
         /* later */
         { 408, "", "", ANON, NULL, HFP_E_SERVER, "the Hub answered 408" },
-        { 429, "", "We had to rate limit you", ANON, NULL, HFP_E_BUSY, "slow down (429): \"We had to rate limit you\"" },
+        { 429, "", "We had to rate limit you", ANON, NULL, HFP_E_BUSY,
+          "slow down (429): \"We had to rate limit you\"" },
         { 500, "", "Internal Error", ANON, NULL, HFP_E_SERVER, "the Hub answered 500: \"Internal Error\"" },
         { 503, "", "", ANON, NULL, HFP_E_SERVER, "the Hub answered 503" },
         { 511, "", "", ANON, NULL, HFP_E_PORTAL, "login page" },
@@ -190,10 +218,12 @@ static void test_words(void)
     struct hfp_err err = { 0 };
     struct answer_context c = { "org/x", "main", NULL, PAGE, true };
     headers_init(&h, 403);
-    snprintf(h.error_message, sizeof h.error_message, "see https://cdn/x?Signature=SECRET now, Bearer hf_abcdefghijklmnopqrstuv\x1b[2J");
+    snprintf(h.error_message, sizeof h.error_message,
+             "see https://cdn/x?Signature=SECRET now, Bearer hf_abcdefghijklmnopqrstuv\x1b[2J");
     answer_verdict(&h, &c, &err);
     CHECK(!strstr(err.message, "SECRET") && !strstr(err.message, "abcdefgh") && !strchr(err.message, 0x1b) &&
-              strstr(err.message, "https://cdn/x"), "a server's words carry no signature, token or escape: %s", err.message);
+              strstr(err.message, "https://cdn/x"),
+          "a server's words carry no signature, token or escape: %s", err.message);
     memset(h.error_message, 'x', sizeof h.error_message - 1);
     answer_verdict(&h, &c, &err);
     char *quote = strchr(err.message, '"');
@@ -202,7 +232,13 @@ static void test_words(void)
 
 static void test_html(void)
 {
-    static const struct { const char *name; const char *path; bool commit, etag; int status; int api, cdn; } rows[] = {
+    static const struct {
+        const char *name;
+        const char *path;
+        bool commit, etag;
+        int status;
+        int api, cdn;
+    } rows[] = {
         { "HTML where the API should be", NULL, false, false, 200, HFP_E_PORTAL, HFP_E_PORTAL },
         { "HTML where the API should be, with a tag", NULL, false, true, 200, HFP_E_PORTAL, HFP_OK },
         { "HTML where a file should be", "a.bin", false, false, 200, HFP_E_PORTAL, HFP_E_PORTAL },
@@ -225,10 +261,13 @@ static void test_html(void)
 
 static void test_cdn(void)
 {
-    static const struct { int status, rc; } rows[] = {
-        { 200, HFP_OK }, { 206, HFP_OK }, { 401, HFP_E_EXPIRED }, { 403, HFP_E_EXPIRED }, { 404, HFP_E_EXPIRED },
-        { 410, HFP_E_EXPIRED }, { 408, HFP_E_SERVER }, { 429, HFP_E_BUSY }, { 500, HFP_E_SERVER }, { 503, HFP_E_SERVER },
-        { 416, HFP_E_PROTO }, { 400, HFP_E_PROTO }, { 204, HFP_E_PROTO }, { 407, HFP_E_PROXY },
+    static const struct {
+        int status, rc;
+    } rows[] = {
+        { 200, HFP_OK },        { 206, HFP_OK },        { 401, HFP_E_EXPIRED }, { 403, HFP_E_EXPIRED },
+        { 404, HFP_E_EXPIRED }, { 410, HFP_E_EXPIRED }, { 408, HFP_E_SERVER },  { 429, HFP_E_BUSY },
+        { 500, HFP_E_SERVER },  { 503, HFP_E_SERVER },  { 416, HFP_E_PROTO },   { 400, HFP_E_PROTO },
+        { 204, HFP_E_PROTO },   { 407, HFP_E_PROXY },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         static struct http_headers h;

@@ -60,15 +60,26 @@ static void on_failed(void *ctx, const struct hfp_err *err)
     r->error = *err;
 }
 
-static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_request *, struct fh_answer *), uint32_t rounds)
+static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_request *, struct fh_answer *),
+                  uint32_t rounds)
 {
-    *r = (struct rig){ .now_ns = 1000 * NS_PER_S, .random = 1, .serve = serve, .deadlines = deadlines_default(),
+    *r = (struct rig){ .now_ns = 1000 * NS_PER_S,
+                       .random = 1,
+                       .serve = serve,
+                       .deadlines = deadlines_default(),
                        .context = { .repo = "ns/name", .revision = "main", .page_url = HUB, .with_token = true } };
     fh_init(&r->http, &r->now_ns, script, r);
     hosts_new(&r->hosts, NULL, HFP_ANY_FAMILY, NULL);
     patience_init(&r->patience, rounds, r->now_ns);
-    struct api_config c = { .http = &r->http.base, .hosts = r->hosts, .log = &r->log, .deadlines = &r->deadlines,
-                            .endpoint = HUB, .token = "hf_secret", .now = rig_now, .now_ctx = r, .random = &r->random };
+    struct api_config c = { .http = &r->http.base,
+                            .hosts = r->hosts,
+                            .log = &r->log,
+                            .deadlines = &r->deadlines,
+                            .endpoint = HUB,
+                            .token = "hf_secret",
+                            .now = rig_now,
+                            .now_ctx = r,
+                            .random = &r->random };
     struct api_events events = { on_answer, on_failed, r };
     api_new(&r->call, &c, &events, &r->context, &r->patience, NULL);
     api_get(r->call, HUB "/api/models/ns/name");
@@ -259,7 +270,8 @@ static void test_others(void)
     begin(&r, good, 0);
     r.bad_bodies = 2;
     double took = run(&r, 60);
-    CHECK(r.answers == 1 && api_requests(r.call) == 3 && took > 2, "an answer that is not understood is asked for again");
+    CHECK(r.answers == 1 && api_requests(r.call) == 3 && took > 2,
+          "an answer that is not understood is asked for again");
     end(&r);
 
     begin(&r, mute, 0);
@@ -275,8 +287,8 @@ static void test_others(void)
 
     begin(&r, refused, 0);
     run(&r, 600);
-    CHECK(r.patience.round >= 4 && api_waits_until_ns(r.call) > r.now_ns, "between rounds it says until when: %u rounds",
-          r.patience.round);
+    CHECK(r.patience.round >= 4 && api_waits_until_ns(r.call) > r.now_ns,
+          "between rounds it says until when: %u rounds", r.patience.round);
     r.serve = good;
     run(&r, 600);
     CHECK(r.answers == 1 && r.patience.round == 0, "progress starts the rounds over");

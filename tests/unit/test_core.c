@@ -28,8 +28,13 @@
 
 /* ---- the Hub ---- */
 
-static const struct { const char *path; uint64_t size; unsigned seed; bool lfs; } files[] = {
-    { "config.json", 700, 1, false }, { "copy.bin", 6 * MB + 99, 2, true }, { "empty.txt", 0, 3, false },
+static const struct {
+    const char *path;
+    uint64_t size;
+    unsigned seed;
+    bool lfs;
+} files[] = {
+    { "config.json", 700, 1, false },      { "copy.bin", 6 * MB + 99, 2, true },       { "empty.txt", 0, 3, false },
     { "model.bin", 6 * MB + 99, 2, true }, { "sub/tokenizer.json", 300000, 4, false },
 };
 #define FILES ARRAY_LEN(files)
@@ -57,11 +62,13 @@ static void make_tree(void)
         char hex[65];
         struct content_id id = id_of(i);
         content_id_hex(hex, &id);
-        n += (size_t)snprintf(tree + n, sizeof tree - n, "%s{\"type\":\"file\",\"path\":\"%s\",\"size\":%" PRIu64 ",\"oid\":\"%s\"",
-                              i ? "," : "[", files[i].path, files[i].size, files[i].lfs ? COMMIT : hex);
+        n += (size_t)snprintf(tree + n, sizeof tree - n,
+                              "%s{\"type\":\"file\",\"path\":\"%s\",\"size\":%" PRIu64 ",\"oid\":\"%s\"", i ? "," : "[",
+                              files[i].path, files[i].size, files[i].lfs ? COMMIT : hex);
         if (files[i].lfs)
-            n += (size_t)snprintf(tree + n, sizeof tree - n, ",\"lfs\":{\"oid\":\"%s\",\"size\":%" PRIu64 ",\"pointerSize\":130}",
-                                  hex, files[i].size);
+            n += (size_t)snprintf(tree + n, sizeof tree - n,
+                                  ",\"lfs\":{\"oid\":\"%s\",\"size\":%" PRIu64 ",\"pointerSize\":130}", hex,
+                                  files[i].size);
         n += (size_t)snprintf(tree + n, sizeof tree - n, "}");
     }
     snprintf(tree + n, sizeof tree - n, "]");
@@ -174,22 +181,28 @@ static void no_wake(void *ctx)
     (void)ctx;
 }
 
-static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_request *, struct fh_answer *), uint64_t delay_ns,
-                  bool threads)
+static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_request *, struct fh_answer *),
+                  uint64_t delay_ns, bool threads)
 {
     struct hfp_err err;
     *r = (struct rig){ .now_ns = 1000 * NS_PER_S, .serve = serve, .threads = threads };
     fh_init(&r->http, &r->now_ns, script, r);
     r->http.resumes_later = true;
-    r->fake = (struct fake_work){ .base = { fw_submit, fw_poll, fw_busy, NULL }, .now_ns = &r->now_ns, .delay_ns = delay_ns };
+    r->fake =
+        (struct fake_work){ .base = { fw_submit, fw_poll, fw_busy, NULL }, .now_ns = &r->now_ns, .delay_ns = delay_ns };
     r->fake.tail = &r->fake.head;
     r->work = &r->fake.base;
     int rc = threads ? work_threads_new(&r->work, no_wake, NULL, &err) : HFP_OK;
     rc |= events_new(&r->events, &err);
-    struct core_config c = { .user = { .endpoint = HUB, .token = "hf_secret", .hub_cache = root, .chunk_bytes = 4 * MB,
-                                       .max_rounds = 3 },
-                             .http = &r->http.base, .work = r->work, .events = r->events, .now = rig_clock, .clock_ctx = r,
-                             .seed = 7 };
+    struct core_config c = {
+        .user = { .endpoint = HUB, .token = "hf_secret", .hub_cache = root, .chunk_bytes = 4 * MB, .max_rounds = 3 },
+        .http = &r->http.base,
+        .work = r->work,
+        .events = r->events,
+        .now = rig_clock,
+        .clock_ctx = r,
+        .seed = 7
+    };
     rc |= core_new(&r->core, &c, &err);
     assert(rc == HFP_OK);
 }
@@ -213,9 +226,10 @@ static void look(struct rig *r)
         if (ev->type == HFP_EV_FILE)
             r->files[ev->file_state]++;
         if (s->job == r->before.job)
-            r->ran_back |= s->received_bytes < r->before.received_bytes || s->recorded_bytes < r->before.recorded_bytes ||
-                           s->proved_bytes < r->before.proved_bytes || s->in_place_bytes < r->before.in_place_bytes ||
-                           s->received_bytes < s->recorded_bytes || s->recorded_bytes < s->proved_bytes ||
+            r->ran_back |= s->received_bytes < r->before.received_bytes ||
+                           s->recorded_bytes < r->before.recorded_bytes || s->proved_bytes < r->before.proved_bytes ||
+                           s->in_place_bytes < r->before.in_place_bytes || s->received_bytes < s->recorded_bytes ||
+                           s->recorded_bytes < s->proved_bytes ||
                            (s->total_bytes && s->received_bytes > s->total_bytes) || s->files_proved > s->files;
         r->before = r->last = *s;
     }
@@ -321,18 +335,21 @@ static void test_pull(uint64_t delay_ns, bool threads, const char *name)
     fresh();
     begin(&r, serve_good, delay_ns, threads);
     start(&r, HFP_PULL);
-    CHECK(run(&r, 600) && r.done_events == 1 && r.plans == 1 && r.last.state == HFP_DONE, "%s: a pull ends, once (%s)", name,
-          r.last.error.message);
-    CHECK(all_right() && r.last.proved_bytes == CONTENT && r.last.in_place_bytes == CONTENT && r.last.files_proved == FILES,
+    CHECK(run(&r, 600) && r.done_events == 1 && r.plans == 1 && r.last.state == HFP_DONE, "%s: a pull ends, once (%s)",
+          name, r.last.error.message);
+    CHECK(all_right() && r.last.proved_bytes == CONTENT && r.last.in_place_bytes == CONTENT &&
+              r.last.files_proved == FILES,
           "%s: every file is in place and proved", name);
-    CHECK(r.file_bytes == CONTENT && r.last.wire_bytes == CONTENT, "%s: equal contents came once: %" PRIu64, name, r.file_bytes);
+    CHECK(r.file_bytes == CONTENT && r.last.wire_bytes == CONTENT, "%s: equal contents came once: %" PRIu64, name,
+          r.file_bytes);
     CHECK_U64(r.last.requests, r.http.starts, "%s: the last event counts every request", name);
     uint64_t before = r.http.starts;
     start(&r, HFP_PULL);
     CHECK(run(&r, 600) && r.last.state == HFP_DONE && r.http.starts == before + 1 && r.last.files_proved == FILES,
           "%s: a second pull asks for the revision and nothing else", name);
     start(&r, HFP_VERIFY);
-    CHECK(run(&r, 600) && r.last.state == HFP_DONE && r.last.files_proved == FILES, "%s: verify reads it and agrees", name);
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && r.last.files_proved == FILES, "%s: verify reads it and agrees",
+          name);
     end(&r, name);
 }
 
@@ -360,8 +377,8 @@ static void test_killed(void)
     begin(&r, serve_good, 0, false);
     start(&r, HFP_PULL);
     CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right(), "the next one ends it (%s)", r.last.error.message);
-    CHECK(r.file_bytes + 2 * MB < CONTENT && r.last.kept_bytes >= 2 * MB, "and asks for no recorded block: %" PRIu64 " of %" PRIu64,
-          r.file_bytes, (uint64_t)CONTENT);
+    CHECK(r.file_bytes + 2 * MB < CONTENT && r.last.kept_bytes >= 2 * MB,
+          "and asks for no recorded block: %" PRIu64 " of %" PRIu64, r.file_bytes, (uint64_t)CONTENT);
     end(&r, "killed");
 }
 
@@ -379,8 +396,10 @@ static void test_cancel(void)
         }
         core_command(r.core, CORE_CANCEL, id, 0);
         bool ended = run(&r, 20);
-        if (!ended || r.done_events != 1 || fh_running(&r.http) || (r.last.state != HFP_CANCELLED && r.last.state != HFP_DONE))
-            CHECK(false, "cancelled after %u ms: it ends at once (%s, %u)", i * 8, hfp_state_text(r.last.state), r.done_events);
+        if (!ended || r.done_events != 1 || fh_running(&r.http) ||
+            (r.last.state != HFP_CANCELLED && r.last.state != HFP_DONE))
+            CHECK(false, "cancelled after %u ms: it ends at once (%s, %u)", i * 8, hfp_state_text(r.last.state),
+                  r.done_events);
         core_free(r.core);
         events_free(r.events);
     }
@@ -435,10 +454,10 @@ static void test_content(void)
     fresh();
     begin(&r, serve_liar, NS_PER_MS, false);
     start(&r, HFP_PULL);
-    CHECK(run(&r, 600) && r.last.state == HFP_FAILED && r.last.error.code == HFP_E_CONTENT, "a source that always lies: %s",
-          r.last.error.message);
-    CHECK(right(0) && right(4) && !in_blobs(1) && access(in_snapshot("model.bin"), F_OK) != 0 && access(in_snapshot("copy.bin"), F_OK) != 0 &&
-              r.last.files_proved == 3,
+    CHECK(run(&r, 600) && r.last.state == HFP_FAILED && r.last.error.code == HFP_E_CONTENT,
+          "a source that always lies: %s", r.last.error.message);
+    CHECK(right(0) && right(4) && !in_blobs(1) && access(in_snapshot("model.bin"), F_OK) != 0 &&
+              access(in_snapshot("copy.bin"), F_OK) != 0 && r.last.files_proved == 3,
           "and no wrong file is ever in place, the others are");
     end(&r, "liar");
 }
@@ -509,7 +528,8 @@ static void test_rot(void)
     rotten = true;
     start(&r, HFP_VERIFY);
     CHECK(run(&r, 600) && r.last.error.code == HFP_E_CONTENT && r.last.files_proved == FILES - 2,
-          "a bit that rotted under a receipt is found: %" PRIu64 " files proved, %s", r.last.files_proved, r.last.error.message);
+          "a bit that rotted under a receipt is found: %" PRIu64 " files proved, %s", r.last.files_proved,
+          r.last.error.message);
     uint64_t before = r.file_bytes;
     start(&r, HFP_REPAIR);
     CHECK(run(&r, 600) && r.last.state == HFP_DONE && !rotten && r.file_bytes - before == MB,
@@ -532,13 +552,15 @@ static void test_verify_and_repair(void)
     run(&r, 600);
     spoil("model.bin", 3 * MB + 5);
     start(&r, HFP_VERIFY);
-    CHECK(run(&r, 600) && r.last.error.code == HFP_E_CONTENT && r.last.files_proved == FILES - 2 && r.files[HFP_FILE_DAMAGED] == 1,
+    CHECK(run(&r, 600) && r.last.error.code == HFP_E_CONTENT && r.last.files_proved == FILES - 2 &&
+              r.files[HFP_FILE_DAMAGED] == 1,
           "verify finds what changed: %s", r.last.error.message);
     uint64_t before = r.file_bytes;
     start(&r, HFP_REPAIR);
     CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right() && r.last.files_proved == FILES &&
               r.last.proved_bytes == CONTENT,
-          "repair puts it right (%s), %" PRIu64 " proved of %" PRIu64, r.last.error.message, r.last.files_proved, r.last.files);
+          "repair puts it right (%s), %" PRIu64 " proved of %" PRIu64, r.last.error.message, r.last.files_proved,
+          r.last.files);
     CHECK_U64(r.file_bytes - before, MB, "and fetches the one block");
     unlink(in_snapshot("sub/tokenizer.json"));
     start(&r, HFP_VERIFY);
@@ -581,7 +603,8 @@ static void test_network(void)
     fresh();
     begin(&r, serve_dead_file, 0, false);
     start(&r, HFP_PULL);
-    CHECK(run(&r, 6000) && r.last.state == HFP_FAILED && r.last.error.code == HFP_E_NET && in_blobs(3) && r.last.stalled == false,
+    CHECK(run(&r, 6000) && r.last.state == HFP_FAILED && r.last.error.code == HFP_E_NET && in_blobs(3) &&
+              r.last.stalled == false,
           "one file that never comes: the policy ends (%s)", r.last.error.message);
     end(&r, "one dead file");
 }

@@ -30,17 +30,24 @@ static void round_trip(int dir)
     struct digests *second = NULL;
     CHECK(digests_create(&second, dir, "x.digests", &info, &err) == HFP_E_IO && !second, "never over another");
     CHECK(digests_set(d, 1, a, &err) == HFP_OK && digests_set(d, 5, a, &err) == HFP_OK &&
-              digests_set(d, 3, a, &err) == HFP_OK && digests_set(d, 3, NULL, &err) == HFP_OK, "entries are set and cleared");
+              digests_set(d, 3, a, &err) == HFP_OK && digests_set(d, 3, NULL, &err) == HFP_OK,
+          "entries are set and cleared");
     digests_close(d);
     CHECK(digests_open(&d, dir, "x.digests", &err) == HFP_OK, "opened again");
     CHECK(memcmp(digests_info(d), &info, sizeof info) == 0, "the header reads back whole");
     CHECK(digests_proof(d)->proved_unix_s == 0, "and is no receipt");
     CHECK(digests_get(d, 0, 6, got, &err) == HFP_OK && !memcmp(got[1], a, 32) && !memcmp(got[5], a, 32) &&
-              !memcmp(got[0], zero, 32) && !memcmp(got[3], zero, 32), "entries read back, absent ones are zero");
+              !memcmp(got[0], zero, 32) && !memcmp(got[3], zero, 32),
+          "entries read back, absent ones are zero");
     CHECK(digests_count(d, bits, &count, &err) == HFP_OK && count == 2 && bits[0] == 0x22, "and are counted");
     CHECK(digests_is(d, dir, "x.digests") && !digests_is(d, dir, "y.digests"), "it knows its own file");
-    struct digests_proof proof = { .proved_unix_s = 5, .size_bytes = SIZE, .inode = 7, .mtime_s = -1, .ctime_s = 9,
-                                   .mtime_ns = 999999999, .ctime_ns = 1 };
+    struct digests_proof proof = { .proved_unix_s = 5,
+                                   .size_bytes = SIZE,
+                                   .inode = 7,
+                                   .mtime_s = -1,
+                                   .ctime_s = 9,
+                                   .mtime_ns = 999999999,
+                                   .ctime_ns = 1 };
     CHECK(digests_set_proof(d, &proof, &err) == HFP_OK, "proof is set");
     digests_close(d);
     digests_open(&d, dir, "x.digests", &err);
@@ -75,9 +82,17 @@ static void every_bit(void)
 /* Fields that no honest writer makes, with a right sum. */
 static void hostile_header(void)
 {
-    static const struct { const char *name; unsigned at; uint8_t value; } rows[] = {
-        { "a size beyond 16 TiB", 22, 0xff }, { "more adopted blocks than blocks", 30, 1 }, { "an unknown hash", 12, 2 },
-        { "a suffix that is a path", 112, '/' }, { "a commit that is none", 64, '/' }, { "a host without an end", 223, 'x' },
+    static const struct {
+        const char *name;
+        unsigned at;
+        uint8_t value;
+    } rows[] = {
+        { "a size beyond 16 TiB", 22, 0xff },
+        { "more adopted blocks than blocks", 30, 1 },
+        { "an unknown hash", 12, 2 },
+        { "a suffix that is a path", 112, '/' },
+        { "a commit that is none", 64, '/' },
+        { "a host without an end", 223, 'x' },
         { "a header of another length", 11, 4 },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -95,11 +110,22 @@ static void hostile_header(void)
 /* The worked example of docs/formats/digests.md. */
 static void example(void)
 {
-    static const char head_hex[] = "4846504449475354" "0100" "0002" "00000000" "0700500000000000" "0200000000000000";
+    static const char head_hex[] = "4846504449475354"
+                                   "0100"
+                                   "0002"
+                                   "00000000"
+                                   "0700500000000000"
+                                   "0200000000000000";
     uint8_t head[DIGESTS_HEADER_BYTES], want[32];
-    struct digests_info info = { .size_bytes = SIZE, .commit = COMMIT, .data_suffix = "0a1b2c3d", .adopted_blocks = 2,
-                                 .owner = { .host = "box", .boot_id = "4a9f5e4c-0000-4000-8000-000000000001",
-                                            .pid = 4711, .start_ticks = 123456, .pid_space = UINT64_C(4026531836),
+    struct digests_info info = { .size_bytes = SIZE,
+                                 .commit = COMMIT,
+                                 .data_suffix = "0a1b2c3d",
+                                 .adopted_blocks = 2,
+                                 .owner = { .host = "box",
+                                            .boot_id = "4a9f5e4c-0000-4000-8000-000000000001",
+                                            .pid = 4711,
+                                            .start_ticks = 123456,
+                                            .pid_space = UINT64_C(4026531836),
                                             .heartbeat_unix_s = NOW } };
     struct digests_proof proof = { 0 };
     char sum[65];
@@ -107,14 +133,16 @@ static void example(void)
     digests_encode(head, &info, &proof);
     CHECK(hex_decode(want, head_hex, 32) && memcmp(head, want, 32) == 0, "the documented example starts as documented");
     hex_encode(sum, head + 480, 32);
-    CHECK_STR(sum, "f6f816882dffee78353ffe515d16a8dc994fc80217b4982bde9a45f27334d3cd", "and ends with the documented sum");
+    CHECK_STR(sum, "f6f816882dffee78353ffe515d16a8dc994fc80217b4982bde9a45f27334d3cd",
+              "and ends with the documented sum");
 }
 
 static void owners(void)
 {
     struct digests_owner self, o;
     digests_owner_self(&self, NOW);
-    CHECK(digests_owner_alive(&self, NOW + 100000), "ourselves: alive, whatever the heartbeat (a second job sees the first)");
+    CHECK(digests_owner_alive(&self, NOW + 100000),
+          "ourselves: alive, whatever the heartbeat (a second job sees the first)");
     o = self, o.start_ticks++;
     CHECK(!digests_owner_alive(&o, NOW), "our pid with another start time: a reused number, dead");
     o = self, o.pid = 0;

@@ -22,7 +22,9 @@ void *__wrap_malloc(size_t n)
 
 static void push(struct events *e, enum hfp_event_type type, uint64_t job, const char *path)
 {
-    struct hfp_event ev = { .type = type, .repo = "ns/name", .revision = "main", .path = path, .status = { .job = job } };
+    struct hfp_event ev = {
+        .type = type, .repo = "ns/name", .revision = "main", .path = path, .status = { .job = job }
+    };
     events_push(e, &ev);
 }
 

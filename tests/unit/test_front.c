@@ -73,7 +73,8 @@ int main(void)
     for (enum front_source s = FRONT_TRUST; s <= FRONT_LEARN; s++) {
         rig_begin(&r, BLOCKS);
         rig_run(&r, s);
-        CHECK(r.step.hashed == BLOCKS && !r.step.bad && !r.step.err.code && rig_proves(&r), "source %d: a right file is proved", s);
+        CHECK(r.step.hashed == BLOCKS && !r.step.bad && !r.step.err.code && rig_proves(&r),
+              "source %d: a right file is proved", s);
         rig_end(&r);
     }
     rig_begin(&r, BLOCKS);
@@ -109,7 +110,8 @@ int main(void)
     CHECK(r.step.hashed == BLOCKS && rig_proves(&r), "a block that was handed over is hashed from its buffer");
     free(buf);
     rig_end(&r);
-    CHECK(block_length(SIZE, 0) == BLOCK_BYTES && block_length(SIZE, BLOCKS - 1) == 777 && block_length(BLOCK_BYTES, 0) == BLOCK_BYTES,
+    CHECK(block_length(SIZE, 0) == BLOCK_BYTES && block_length(SIZE, BLOCKS - 1) == 777 &&
+              block_length(BLOCK_BYTES, 0) == BLOCK_BYTES,
           "only the last block is short");
     return tap_end();
 }

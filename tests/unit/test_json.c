@@ -8,7 +8,11 @@
 
 static void test_texts(void)
 {
-    static const struct { const char *name, *text; size_t n; bool good; } rows[] = {
+    static const struct {
+        const char *name, *text;
+        size_t n;
+        bool good;
+    } rows[] = {
         { "an object", "{\"a\":1}", 0, true },
         { "an array with space around", " \n[1, 2]\t\r\n", 0, true },
         { "escapes", "[\"\\u00e9 \\ud83d\\ude00 \\\\ \\\" { [\"]", 0, true },
@@ -40,8 +44,8 @@ static void test_texts(void)
         memcpy(exact, rows[i].text, n);
         int rc = json_parse(&doc, exact, n, &err);
         free(exact);
-        CHECK(rows[i].good ? rc == HFP_OK && doc : rc == HFP_E_PROTO && !doc && err.message[0], "%s is %s", rows[i].name,
-              rows[i].good ? "read" : "refused");
+        CHECK(rows[i].good ? rc == HFP_OK && doc : rc == HFP_E_PROTO && !doc && err.message[0], "%s is %s",
+              rows[i].name, rows[i].good ? "read" : "refused");
     }
 }
 
@@ -74,8 +78,8 @@ static void test_limits(void)
         }
         many[n - 1] = ']';
         AUTO(json_freep) struct cJSON *doc = NULL;
-        CHECK(json_parse(&doc, many, n, NULL) == (extra ? HFP_E_PROTO : HFP_OK), "%u values more than allowed: %s", extra,
-              extra ? "refused" : "read");
+        CHECK(json_parse(&doc, many, n, NULL) == (extra ? HFP_E_PROTO : HFP_OK), "%u values more than allowed: %s",
+              extra, extra ? "refused" : "read");
     }
     free(many);
 }
@@ -94,8 +98,9 @@ static void test_getters(void)
     CHECK(json_text(&s, doc, "s") && strcmp(s, "x") == 0, "a text is a text");
     CHECK(json_text(&s, doc, "e") && s[0] == 0, "an empty one too");
     s = "kept";
-    CHECK(!json_text(&s, doc, "n") && !json_text(&s, doc, "null") && !json_text(&s, doc, "gone") && !json_text(&s, doc, "o") &&
-              strcmp(s, "kept") == 0, "nothing else is a text, and the output stays");
+    CHECK(!json_text(&s, doc, "n") && !json_text(&s, doc, "null") && !json_text(&s, doc, "gone") &&
+              !json_text(&s, doc, "o") && strcmp(s, "kept") == 0,
+          "nothing else is a text, and the output stays");
     CHECK(json_u64(&n, doc, "n") && n == 5, "a number is a number");
     CHECK(json_u64(&n, doc, "top") && n == JSON_INTEGER_MAX, "2^53 - 1 is exact");
     n = 77;

@@ -14,10 +14,22 @@ static uint64_t mb(double n)
     return (uint64_t)(n * 1e6);
 }
 
-static uint64_t fat(uint32_t n) { return mb(10.0 * n); }                       /* each adds 10 MB/s */
-static uint64_t eight(uint32_t n) { return mb(n < 8 ? 10.0 * n : 80); }        /* full with 8 */
-static uint64_t one(uint32_t n) { return n ? mb(12) : 0; }                     /* one fills it */
-static uint64_t punishes(uint32_t n) { return n <= 4 ? mb(10.0 * n) : mb(4); } /* more than 4 are throttled */
+static uint64_t fat(uint32_t n)
+{
+    return mb(10.0 * n);
+} /* each adds 10 MB/s */
+static uint64_t eight(uint32_t n)
+{
+    return mb(n < 8 ? 10.0 * n : 80);
+} /* full with 8 */
+static uint64_t one(uint32_t n)
+{
+    return n ? mb(12) : 0;
+} /* one fills it */
+static uint64_t punishes(uint32_t n)
+{
+    return n <= 4 ? mb(10.0 * n) : mb(4);
+} /* more than 4 are throttled */
 
 static struct learn run(uint64_t (*rate)(uint32_t), unsigned seconds, uint32_t errors_per_s, bool held, uint32_t fixed)
 {
@@ -36,7 +48,11 @@ static struct learn run(uint64_t (*rate)(uint32_t), unsigned seconds, uint32_t e
 
 int main(void)
 {
-    static const struct { const char *name; uint64_t (*rate)(uint32_t); uint32_t low, high; } rows[] = {
+    static const struct {
+        const char *name;
+        uint64_t (*rate)(uint32_t);
+        uint32_t low, high;
+    } rows[] = {
         { "a line that takes all", fat, 16, 16 },
         { "a line that is full with eight", eight, 8, 9 },
         { "a line that one connection fills", one, 4, 5 },

@@ -24,10 +24,12 @@ static double mean(uint64_t rate, uint64_t piece, uint64_t step_ns)
 
 static void test_mean(void)
 {
-    static const struct { uint64_t rate, piece, step_ns; } rows[] = {
-        { 1000000, 16384, NS_PER_MS },     { 1000000, 512 << 10, NS_PER_MS },  { 87000, 1400, 100 * NS_PER_MS },
-        { 1000003, 1, NS_PER_MS },         { 125000000, 65536, 10 * NS_PER_MS }, { 7, 1, 1000003 },          { 1500, 1, NS_PER_MS },
-        { 3000000000, 262144, NS_PER_MS },
+    static const struct {
+        uint64_t rate, piece, step_ns;
+    } rows[] = {
+        { 1000000, 16384, NS_PER_MS }, { 1000000, 512 << 10, NS_PER_MS },    { 87000, 1400, 100 * NS_PER_MS },
+        { 1000003, 1, NS_PER_MS },     { 125000000, 65536, 10 * NS_PER_MS }, { 7, 1, 1000003 },
+        { 1500, 1, NS_PER_MS },        { 3000000000, 262144, NS_PER_MS },
     };
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         double got = mean(rows[i].rate, rows[i].piece, rows[i].step_ns), want = (double)rows[i].rate;
@@ -49,7 +51,8 @@ int main(void)
     CHECK(!limit_open(&l, now) && limit_open(&l, now + 2 * NS_PER_MS), "it begins with nothing and opens at once");
     limit_take(&l, 5000);
     uint64_t opens = limit_opens_ns(&l, now);
-    CHECK(opens > now + 4900 * NS_PER_MS && opens < now + 5100 * NS_PER_MS, "a debt is waited off, to the moment it says");
+    CHECK(opens > now + 4900 * NS_PER_MS && opens < now + 5100 * NS_PER_MS,
+          "a debt is waited off, to the moment it says");
     CHECK(!limit_open(&l, opens - 5 * NS_PER_MS) && limit_open(&l, opens), "not before and not after");
     limit_set(&l, 1000, now);
     limit_open(&l, now + 3600 * NS_PER_S);

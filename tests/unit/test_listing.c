@@ -42,7 +42,10 @@ static void test_order(void)
 
 static void test_refusals(void)
 {
-    static const struct { const char *name, *paths[4]; int add_rc, seal_rc; } rows[] = {
+    static const struct {
+        const char *name, *paths[4];
+        int add_rc, seal_rc;
+    } rows[] = {
         { "a path twice", { "a", "b", "a" }, HFP_E_PROTO, 0 },
         { "a path that climbs", { "a", "../b" }, HFP_E_PROTO, 0 },
         { "an absolute path", { "/etc/passwd" }, HFP_E_PROTO, 0 },
@@ -141,7 +144,8 @@ static void test_names_limit(void)
         rc = add(l, path);
         bytes += rc ? 0 : sizeof path;
     }
-    CHECK(rc == HFP_E_PROTO && bytes <= (256u << 20), "names of 4 KiB end at 256 MiB (%llu)", (unsigned long long)bytes);
+    CHECK(rc == HFP_E_PROTO && bytes <= (256u << 20), "names of 4 KiB end at 256 MiB (%llu)",
+          (unsigned long long)bytes);
 }
 
 int main(void)

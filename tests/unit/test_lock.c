@@ -29,7 +29,8 @@ static void taken_and_released(const struct place *p)
     CHECK(access(lock_path(p), F_OK) == 0, "the file stays when the lock is released");
     CHECK(lock_holder(p) == 0, "nobody holds it now");
     int theirs = open(lock_path(p), O_RDWR);
-    CHECK(flock(theirs, LOCK_EX | LOCK_NB) == 0 && lock_try(&b, p, &err) == HFP_E_LOCKED, "a flock by another tool excludes us");
+    CHECK(flock(theirs, LOCK_EX | LOCK_NB) == 0 && lock_try(&b, p, &err) == HFP_E_LOCKED,
+          "a flock by another tool excludes us");
     close(theirs);
     CHECK(lock_try(&b, p, &err) == HFP_OK, "and we take it when they are gone");
     close(b);
@@ -54,7 +55,8 @@ static void unlinked_meanwhile(const struct place *p)
     unlink_place = p;
     io = &ops;
     CHECK(lock_try(&fd, p, NULL) == HFP_OK && fstat(fd, &mine) == 0 && stat(lock_path(p), &there) == 0 &&
-              mine.st_ino == there.st_ino, "a file unlinked meanwhile is opened anew");
+              mine.st_ino == there.st_ino,
+          "a file unlinked meanwhile is opened anew");
     close(fd);
     unlink_once = 100000;
     fd = -1;
@@ -97,14 +99,16 @@ int main(void)
         unlink(lock_path(p));
         fx_write(fx_path("victim"), "v", 1);
         int fd = -1;
-        CHECK(symlink(fx_path("victim"), lock_path(p)) == 0 && lock_try(&fd, p, NULL) == HFP_E_IO, "a link is not followed");
+        CHECK(symlink(fx_path("victim"), lock_path(p)) == 0 && lock_try(&fd, p, NULL) == HFP_E_IO,
+              "a link is not followed");
         unlink(lock_path(p));
         free(p);
         store_free(s);
         s = fx_store_with(fx_path("D"), true, false);
         p = fx_place(s, 10, 1, "a/b.bin");
         CHECK(place_prepare(p, NULL) == HFP_OK && lock_try(&fd, p, NULL) == HFP_OK &&
-                  access(fx_path("D/.cache/huggingface/download/a/b.bin.lock"), F_OK) == 0, "the lock of --local-dir");
+                  access(fx_path("D/.cache/huggingface/download/a/b.bin.lock"), F_OK) == 0,
+              "the lock of --local-dir");
         close(fd);
         free(p);
         store_free(s);

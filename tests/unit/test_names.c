@@ -6,30 +6,47 @@
 
 #define A96 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
-static const struct { const char *text; bool ok; } repos[] = {
-    { "gpt2", true }, { "ns/name", true }, { "a/b", true }, { "Qwen/Qwen3.6-35B_x", true }, { "_a/b_", true },
-    { A96 "/" A96, true },
-    { "", false }, { "/", false }, { "a/", false }, { "/a", false }, { "a/b/c", false }, { "a--b", false },
-    { "a/b--c", false }, { "a..b", false }, { "a/..", false }, { "../a", false }, { "a/b.git", false }, { "a/.b", false },
-    { "a/b.", false }, { "-a/b", false }, { "a/b-", false }, { "a b", false }, { "a/b\n", false }, { "a\\b", false },
-    { "a/b%2e", false }, { A96 "a", false }, { "a/" A96 "a", false }, { "\xc3\xa9/a", false },
+static const struct {
+    const char *text;
+    bool ok;
+} repos[] = {
+    { "gpt2", true },     { "ns/name", true },   { "a/b", true },         { "Qwen/Qwen3.6-35B_x", true },
+    { "_a/b_", true },    { A96 "/" A96, true }, { "", false },           { "/", false },
+    { "a/", false },      { "/a", false },       { "a/b/c", false },      { "a--b", false },
+    { "a/b--c", false },  { "a..b", false },     { "a/..", false },       { "../a", false },
+    { "a/b.git", false }, { "a/.b", false },     { "a/b.", false },       { "-a/b", false },
+    { "a/b-", false },    { "a b", false },      { "a/b\n", false },      { "a\\b", false },
+    { "a/b%2e", false },  { A96 "a", false },    { "a/" A96 "a", false }, { "\xc3\xa9/a", false },
 };
 
-static const struct { const char *text; bool ok; } revisions[] = {
-    { "main", true }, { "refs/pr/1", true }, { "v1.0", true }, { "feature/x-y", true }, { "0123456789abcdef", true },
-    { "", false }, { "..", false }, { "a..b", false }, { "../../x", false }, { "/etc", false }, { "a/", false },
-    { "a//b", false }, { "./a", false }, { "a\nb", false }, { "a\x7f", false }, { "a\tb", false }, { "a/../b", false },
+static const struct {
+    const char *text;
+    bool ok;
+} revisions[] = {
+    { "main", true },  { "refs/pr/1", true }, { "v1.0", true },  { "feature/x-y", true }, { "0123456789abcdef", true },
+    { "", false },     { "..", false },       { "a..b", false }, { "../../x", false },    { "/etc", false },
+    { "a/", false },   { "a//b", false },     { "./a", false },  { "a\nb", false },       { "a\x7f", false },
+    { "a\tb", false }, { "a/../b", false },
 };
 
-static const struct { const char *text; bool ok; } paths[] = {
-    { "config.json", true }, { "a/b/c.bin", true }, { "sub dir/x", true }, { ".gitattributes", true }, { "a..b", true },
-    { "...", true }, { "\xe6\x97\xa5/x", true }, { "3:4.png", true },
-    { "", false }, { "/etc/passwd", false }, { "..", false }, { "../x", false }, { "a/../b", false }, { "a/..", false },
-    { ".", false }, { "a/./b", false }, { "a//b", false }, { "a/", false }, { "\\x", false }, { "a/\\x", false },
-    { "..\\x", false }, { "a\\..\\b", false }, { "C:x", false }, { "a/c:/b", false },
+static const struct {
+    const char *text;
+    bool ok;
+} paths[] = {
+    { "config.json", true },    { "a/b/c.bin", true }, { "sub dir/x", true },
+    { ".gitattributes", true }, { "a..b", true },      { "...", true },
+    { "\xe6\x97\xa5/x", true }, { "3:4.png", true },   { "", false },
+    { "/etc/passwd", false },   { "..", false },       { "../x", false },
+    { "a/../b", false },        { "a/..", false },     { ".", false },
+    { "a/./b", false },         { "a//b", false },     { "a/", false },
+    { "\\x", false },           { "a/\\x", false },    { "..\\x", false },
+    { "a\\..\\b", false },      { "C:x", false },      { "a/c:/b", false },
 };
 
-static const struct { enum hfp_repo_type type; const char *repo, *folder; } folders[] = {
+static const struct {
+    enum hfp_repo_type type;
+    const char *repo, *folder;
+} folders[] = {
     { HFP_MODEL, "ns/name", "models--ns--name" },
     { HFP_MODEL, "gpt2", "models--gpt2" },
     { HFP_DATASET, "a/b", "datasets--a--b" },

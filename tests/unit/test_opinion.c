@@ -155,7 +155,8 @@ static void test_lies(void)
     opinion_next(o, &block);
     opinion_answer(o, block, true);
     uint64_t first = 0;
-    CHECK(opinion_first_changed(o, &first) && first == 3 && opinion_changed(o) == 1, "what changed is known for the report");
+    CHECK(opinion_first_changed(o, &first) && first == 3 && opinion_changed(o) == 1,
+          "what changed is known for the report");
     opinion_free(o);
     opinion_free(NULL);
 }
@@ -169,7 +170,8 @@ static void test_same_bytes(void)
     opinion_new(&o, g.doubt, 20, NULL);
     while (opinion_next(o, &block) && n++ < 100)
         step = opinion_answer(o, block, false);
-    CHECK(n == 20 && step == OPINION_HOPELESS, "the same bytes from everywhere: each is asked once, then it is hopeless");
+    CHECK(n == 20 && step == OPINION_HOPELESS,
+          "the same bytes from everywhere: each is asked once, then it is hopeless");
     opinion_free(o);
 }
 

@@ -58,9 +58,11 @@ static void kept_and_claimed(void)
     CHECK(look.recorded_blocks == 2 && !look.alive && look.guessed_bytes == 0 && look.bytes_seen == 2 * MIB,
           "a look sees the recorded blocks");
     CHECK(claim(&pt, p) == HFP_OK, "claimed at once by the next run");
-    CHECK(pt->recorded_blocks == 2 && bit_get(pt->recorded, 1) && bit_get(pt->recorded, 2) && !bit_get(pt->recorded, 0) &&
-              !pt->adopted_from[0], "with its recorded blocks");
-    CHECK(strstr(pt->name, digests_info(pt->digests)->data_suffix) != NULL, "its header names the data as it is called now");
+    CHECK(pt->recorded_blocks == 2 && bit_get(pt->recorded, 1) && bit_get(pt->recorded, 2) &&
+              !bit_get(pt->recorded, 0) && !pt->adopted_from[0],
+          "with its recorded blocks");
+    CHECK(strstr(pt->name, digests_info(pt->digests)->data_suffix) != NULL,
+          "its header names the data as it is called now");
     fx_fill(pt, 4, 5, 1);
     partial_close(pt, true);
     claim(&pt, p);
@@ -120,10 +122,12 @@ static void foreign(void)
         CHECK(claim(&pt, p) == HFP_OK && pt->guessed_blocks == rows[i].guessed && pt->recorded_blocks == 0,
               "%s: %u blocks are guesses", rows[i].name, (unsigned)rows[i].guessed);
         CHECK((pt->adopted_from[0] != 0) == (rows[i].guessed > 0) && fstat(pt->fd, &st) == 0 &&
-                  (uint64_t)st.st_size <= SIZE, "%s: taken over by rename, never longer than the file", rows[i].name);
+                  (uint64_t)st.st_size <= SIZE,
+              "%s: taken over by rename, never longer than the file", rows[i].name);
         if (rows[i].guessed) {
             CHECK(access(blob_path(p, rows[i].tail), F_OK) != 0 &&
-                      digests_info(pt->digests)->adopted_blocks >= rows[i].guessed, "%s: marked as adopted", rows[i].name);
+                      digests_info(pt->digests)->adopted_blocks >= rows[i].guessed,
+                  "%s: marked as adopted", rows[i].name);
             fx_fill(pt, 0, 1, 1); /* the first guess was looked at and recorded */
             partial_close(pt, true);
             claim(&pt, p);
@@ -145,9 +149,11 @@ static void sparse(const char *base)
     uint8_t *buf = malloc(MIB);
     memset(buf, 7, MIB);
     int fd = open(blob_path(p, ".deadbeef.incomplete"), O_RDWR | O_CREAT, 0644);
-    CHECK(pwrite(fd, buf, MIB, 3 * (off_t)MIB) == (ssize_t)MIB && pwrite(fd, buf, MIB, 4 * (off_t)MIB) == (ssize_t)MIB &&
+    CHECK(pwrite(fd, buf, MIB, 3 * (off_t)MIB) == (ssize_t)MIB &&
+              pwrite(fd, buf, MIB, 4 * (off_t)MIB) == (ssize_t)MIB &&
               pwrite(fd, buf, MIB / 2, 7 * (off_t)MIB) == (ssize_t)MIB / 2 &&
-              pwrite(fd, buf, 1000, 16 * (off_t)MIB) == 1000, "%s: a Xet leftover with holes", base);
+              pwrite(fd, buf, 1000, 16 * (off_t)MIB) == 1000,
+          "%s: a Xet leftover with holes", base);
     close(fd);
     claim(&pt, p);
     CHECK(pt->guessed_blocks == 3 && bit_get(pt->guessed, 3) && bit_get(pt->guessed, 4) && bit_get(pt->guessed, 16),
@@ -172,7 +178,10 @@ static void damaged_digests(void)
         CHECK(kind == 0   ? pwrite(fd, &byte, 1, 20) == 1 /* torn */
               : kind == 1 ? pwrite(fd, &byte, 1, 8) == 1  /* version 2 */
                           : ftruncate(fd, 0) == 0,
-              "digests %s", kind == 0 ? "torn" : kind == 1 ? "of a later version" : "empty");
+              "digests %s",
+              kind == 0   ? "torn"
+              : kind == 1 ? "of a later version"
+                          : "empty");
         char old[192];
         memcpy(old, pt->digests_name, sizeof old);
         close(fd);
@@ -180,7 +189,8 @@ static void damaged_digests(void)
         close(pt->fd);
         free(pt->recorded);
         free(pt);
-        CHECK(claim(&pt, p) == HFP_OK && pt->recorded_blocks == 0 && pt->guessed_blocks == 3, "their bytes become guesses");
+        CHECK(claim(&pt, p) == HFP_OK && pt->recorded_blocks == 0 && pt->guessed_blocks == 3,
+              "their bytes become guesses");
         CHECK(faccessat(pt->dir, old, F_OK, 0) != 0, "and the damaged file is removed");
         partial_close(pt, true);
         claim(&pt, p);
@@ -236,7 +246,8 @@ static void void_locks(void)
     io = &io_system;
     fx_leave(blob_path(p, ".incomplete"), 2 * MIB, 1);
     backdate(blob_path(p, ".incomplete"), NOW);
-    CHECK(claim(&pt, p) == HFP_OK && pt->guessed_blocks == 2, "with a lock in hand nobody can be writing: adopted at once");
+    CHECK(claim(&pt, p) == HFP_OK && pt->guessed_blocks == 2,
+          "with a lock in hand nobody can be writing: adopted at once");
     struct digests_info info = *digests_info(pt->digests);
     fx_fill(pt, 0, 1, 1);
     strcpy(info.owner.host, "elsewhere");
@@ -251,7 +262,8 @@ static void void_locks(void)
     strcpy(info.owner.boot_id, "the boot before");
     digests_set_info(second->digests, &info, NULL);
     struct partial *third = NULL;
-    CHECK(claim(&third, p) == HFP_OK && third->recorded_blocks == 1, "this host before its reboot: dead, for we have the lock");
+    CHECK(claim(&third, p) == HFP_OK && third->recorded_blocks == 1,
+          "this host before its reboot: dead, for we have the lock");
     partial_close(pt, true);
     partial_close(second, true);
     partial_close(third, false);
@@ -375,8 +387,8 @@ static void kills(const char *base)
 /* Each changing call fails once instead: the claim says so or copes, and the next one has everything. */
 static void faults(void)
 {
-    static const enum fault_kind kinds[] = { FAULT_CREATE, FAULT_WRITE, FAULT_RENAME, FAULT_OPEN, FAULT_STAT,
-                                             FAULT_UNLINK, FAULT_TRUNCATE };
+    static const enum fault_kind kinds[] = { FAULT_CREATE, FAULT_WRITE,  FAULT_RENAME,  FAULT_OPEN,
+                                             FAULT_STAT,   FAULT_UNLINK, FAULT_TRUNCATE };
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         for (int kind = 0; kind < 3; kind++) {
             unsigned lost = 0, nth = 1;
@@ -400,8 +412,8 @@ static void faults(void)
                 free(p);
                 store_free(s);
             }
-            CHECK_U64(lost, 0, "fault kind %d, leftover %d: %u places, nothing lost and nothing locked", (int)kinds[k], kind,
-                      nth - 2);
+            CHECK_U64(lost, 0, "fault kind %d, leftover %d: %u places, nothing lost and nothing locked", (int)kinds[k],
+                      kind, nth - 2);
         }
     }
 }
@@ -425,7 +437,8 @@ static void living_process(void)
     CHECK(read(pipes[0], &c, 1) == 1 && claim(&pt, p) == HFP_E_LOCKED, "a living process keeps its partial");
     struct partial_look look;
     partial_look(&look, p, NOW);
-    CHECK(look.alive && look.recorded_blocks == 2 && look.bytes_seen == 2 * MIB, "and a look sees it, and how far it is");
+    CHECK(look.alive && look.recorded_blocks == 2 && look.bytes_seen == 2 * MIB,
+          "and a look sees it, and how far it is");
     partial_sweep(p, NOW);
     CHECK_U64(fx_count(fx_blobs(), ".incomplete"), 1, "the sweep leaves it alone");
     kill(child, SIGKILL);
@@ -481,8 +494,8 @@ static void local_folder(void)
 
 int main(void)
 {
-    static void (*const tests[])(void) = { kept_and_claimed, lost_data, foreign, damaged_digests, several, void_locks,
-                                           living_process, reserve, local_folder, faults };
+    static void (*const tests[])(void) = { kept_and_claimed, lost_data,      foreign, damaged_digests, several,
+                                           void_locks,       living_process, reserve, local_folder,    faults };
     for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
         fx_fresh("/tmp");
         tests[i]();

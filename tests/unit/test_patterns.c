@@ -8,7 +8,10 @@
 #include "base/clock.h"
 #include "tap.h"
 
-static const struct { const char *pattern, *path; bool match; } cases[] = {
+static const struct {
+    const char *pattern, *path;
+    bool match;
+} cases[] = {
 #include "patterns_cases.inc"
 };
 
@@ -28,10 +31,22 @@ static void test_oracle(void)
 /* Bytes that are no UTF-8 are characters of their own, as Python's surrogateescape has them. */
 static void test_broken_utf8(void)
 {
-    static const struct { const char *name, *pattern, *path; bool match; } rows[] = {
-        { "a broken byte is one character", "a?b", "a\xff" "b", true },
-        { "and equals itself", "a\xff*", "a\xff" "b", true },
-        { "and no other", "a\xfe*", "a\xff" "b", false },
+    static const struct {
+        const char *name, *pattern, *path;
+        bool match;
+    } rows[] = {
+        { "a broken byte is one character", "a?b",
+          "a\xff"
+          "b",
+          true },
+        { "and equals itself", "a\xff*",
+          "a\xff"
+          "b",
+          true },
+        { "and no other", "a\xfe*",
+          "a\xff"
+          "b",
+          false },
         { "a cut sequence is so many characters", "??", "\xe2\x82", true },
         { "an overlong form is not the character", "[/]", "\xc0\xaf", false },
     };
@@ -43,8 +58,12 @@ static void test_broken_utf8(void)
 static void test_work_is_bounded(void)
 {
     enum { SIGNS = 2000, PATH = 4000 };
-    static const struct { const char *part; char path; } rows[] = {
-        { "*a", 'a' }, { "a", 'a' }, { "*?", 'a' }, { "[ab]", 'a' }, { "[", '[' }, { "[!", '[' }, { "*[!b]", 'a' }, { "?*", 'a' },
+    static const struct {
+        const char *part;
+        char path;
+    } rows[] = {
+        { "*a", 'a' }, { "a", 'a' },  { "*?", 'a' },    { "[ab]", 'a' },
+        { "[", '[' },  { "[!", '[' }, { "*[!b]", 'a' }, { "?*", 'a' },
     };
     char pattern[SIGNS * 5 + 3], path[PATH + 1];
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -59,8 +78,8 @@ static void test_work_is_bounded(void)
         bool match = pattern_match(pattern, path);
         uint64_t ms = (clock_read().mono_ns - start) / NS_PER_MS;
         /* 1 s here, 6 s under sanitizers; matching that tries all ways would not end in a lifetime. */
-        CHECK(!match && ms < 20000, "\"*\", %d times \"%s\" and \"c\" against %d times '%c': bounded work (%llu ms)", SIGNS,
-              rows[i].part, PATH, rows[i].path, (unsigned long long)ms);
+        CHECK(!match && ms < 20000, "\"*\", %d times \"%s\" and \"c\" against %d times '%c': bounded work (%llu ms)",
+              SIGNS, rows[i].part, PATH, rows[i].path, (unsigned long long)ms);
     }
 }
 
@@ -69,7 +88,12 @@ static void test_work_is_bounded(void)
 static void test_filter(void)
 {
     static const char *const none[] = { NULL };
-    const struct { const char *name; struct filter f; const char *path; bool wanted; } rows[] = {
+    const struct {
+        const char *name;
+        struct filter f;
+        const char *path;
+        bool wanted;
+    } rows[] = {
         { "no filter wants all", { 0 }, "a/b", true },
         { "empty lists want all", { none, none, none }, "a/b", true },
         { "a name is exact", { .paths = LIST("a.json") }, "a.json", true },

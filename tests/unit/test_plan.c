@@ -9,10 +9,18 @@
 
 #include <stdlib.h>
 
-static const struct { const char *path; uint64_t size; int content; } files[] = {
-    { "model-00002-of-00002.safetensors", 5000000000, 2 }, { "config.json", 500, 3 },
-    { "model-00001-of-00002.safetensors", 5000000000, 1 }, { "copy/of/config.json", 500, 3 },
-    { "empty", 0, 4 }, { "copy/model.bin", 5000000000, 1 }, { "README.md", 1 << 20, 5 },
+static const struct {
+    const char *path;
+    uint64_t size;
+    int content;
+} files[] = {
+    { "model-00002-of-00002.safetensors", 5000000000, 2 },
+    { "config.json", 500, 3 },
+    { "model-00001-of-00002.safetensors", 5000000000, 1 },
+    { "copy/of/config.json", 500, 3 },
+    { "empty", 0, 4 },
+    { "copy/model.bin", 5000000000, 1 },
+    { "README.md", 1 << 20, 5 },
 };
 
 static struct listing *list(void)
@@ -39,7 +47,8 @@ static void test_order(void)
     struct plan *p = NULL;
     struct filter all = { 0 };
     struct plan_sums sums;
-    CHECK(plan_new(&p, l, &all, false, NULL) == HFP_OK && p->files == 7 && p->blobs == 5, "equal contents are one blob");
+    CHECK(plan_new(&p, l, &all, false, NULL) == HFP_OK && p->files == 7 && p->blobs == 5,
+          "equal contents are one blob");
     CHECK_U64(p->total_bytes, UINT64_C(10000000500) + (1 << 20), "and count once");
     CHECK_U64(p->shards, 3, "weights files are counted as shards");
     CHECK(strcmp(path_of(p, 0), "README.md") == 0 && strcmp(path_of(p, 1), "config.json") == 0 &&
@@ -61,17 +70,35 @@ static void test_order(void)
 
 static void test_decisions(void)
 {
-    static const struct { const char *name; bool force; struct plan_fact fact; enum plan_action action; uint64_t here; } rows[] = {
+    static const struct {
+        const char *name;
+        bool force;
+        struct plan_fact fact;
+        enum plan_action action;
+        uint64_t here;
+    } rows[] = {
         { "nothing is there", 0, { 0 }, PLAN_FETCH, 0 },
         { "a receipt holds", 0, { .receipt = RECEIPT_HOLDS, .file_present = true }, PLAN_HERE, 5000000000 },
         { "a file without a receipt", 0, { .receipt = RECEIPT_ABSENT, .file_present = true }, PLAN_PROVE, 0 },
         { "a receipt of a copied cache", 0, { .receipt = RECEIPT_COPIED, .file_present = true }, PLAN_PROVE, 0 },
         { "a receipt that does not hold", 0, { .receipt = RECEIPT_BROKEN, .file_present = true }, PLAN_PROVE, 0 },
         { "a receipt without its file", 0, { .receipt = RECEIPT_HOLDS }, PLAN_FETCH, 0 },
-        { "force believes nothing", 1, { .receipt = RECEIPT_HOLDS, .file_present = true, .recorded_bytes = 7 }, PLAN_FETCH, 0 },
-        { "read and found wrong", 0, { .receipt = RECEIPT_HOLDS, .file_present = true, .damaged = true }, PLAN_FETCH, 0 },
+        { "force believes nothing",
+          1,
+          { .receipt = RECEIPT_HOLDS, .file_present = true, .recorded_bytes = 7 },
+          PLAN_FETCH,
+          0 },
+        { "read and found wrong",
+          0,
+          { .receipt = RECEIPT_HOLDS, .file_present = true, .damaged = true },
+          PLAN_FETCH,
+          0 },
         { "a partial", 0, { .recorded_bytes = 3 << 20, .guessed_bytes = 1 << 20 }, PLAN_FETCH, 3 << 20 },
-        { "a partial that claims too much", 0, { .recorded_bytes = UINT64_MAX, .guessed_bytes = UINT64_MAX }, PLAN_FETCH, 5000000000 },
+        { "a partial that claims too much",
+          0,
+          { .recorded_bytes = UINT64_MAX, .guessed_bytes = UINT64_MAX },
+          PLAN_FETCH,
+          5000000000 },
     };
     struct listing *l = list();
     struct filter one = { .paths = (const char *const[]){ "model-00002-of-00002.safetensors", NULL } };
@@ -98,9 +125,14 @@ static void test_decisions(void)
 static void test_filters(void)
 {
     static const char *const none[] = { "*.gguf", NULL }, *const gone[] = { "config.json", "gone.bin", NULL },
-                            *const folder[] = { "copy/", NULL }, *const no_folder[] = { "cop/", NULL },
-                            *const all[] = { "*", NULL };
-    static const struct { const char *name; struct filter f; int rc; uint32_t files; } rows[] = {
+                             *const folder[] = { "copy/", NULL }, *const no_folder[] = { "cop/", NULL },
+                             *const all[] = { "*", NULL };
+    static const struct {
+        const char *name;
+        struct filter f;
+        int rc;
+        uint32_t files;
+    } rows[] = {
         { "no filter", { 0 }, HFP_OK, 7 },
         { "a folder", { .paths = folder }, HFP_OK, 2 },
         { "a folder that is not there", { .paths = no_folder }, HFP_E_NO_FILE, 0 },
@@ -136,25 +168,37 @@ static void test_huge(void)
     for (int i = 0; i < 3000; i++) {
         char path[32];
         snprintf(path, sizeof path, "f%d", i);
-        struct listed_file f = { .path = path, .size_bytes = UINT64_C(1) << 53, .id.bytes = { (uint8_t)i, (uint8_t)(i >> 8) } };
+        struct listed_file f = { .path = path,
+                                 .size_bytes = UINT64_C(1) << 53,
+                                 .id.bytes = { (uint8_t)i, (uint8_t)(i >> 8) } };
         listing_add(l, &f, NULL);
     }
     listing_seal(l, NULL);
-    CHECK(plan_new(&p, l, &(struct filter){ 0 }, false, &err) == HFP_E_PROTO && !p, "sizes that would overflow are refused");
+    CHECK(plan_new(&p, l, &(struct filter){ 0 }, false, &err) == HFP_E_PROTO && !p,
+          "sizes that would overflow are refused");
     listing_free(l);
 }
 
 int main(void)
 {
-    static const struct { const char *path; bool shard; } names[] = {
-        { "model-00001-of-00016.safetensors", true }, { "a.gguf", true }, { "sub/pytorch_model.bin", true },
-        { ".bin", false }, { "config.json", false }, { "model.safetensors.index.json", false }, { "x.pth", true },
+    static const struct {
+        const char *path;
+        bool shard;
+    } names[] = {
+        { "model-00001-of-00016.safetensors", true },
+        { "a.gguf", true },
+        { "sub/pytorch_model.bin", true },
+        { ".bin", false },
+        { "config.json", false },
+        { "model.safetensors.index.json", false },
+        { "x.pth", true },
     };
     test_order();
     test_decisions();
     test_filters();
     test_huge();
     for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-        CHECK(plan_is_shard(names[i].path) == names[i].shard, "%s is %sa shard", names[i].path, names[i].shard ? "" : "not ");
+        CHECK(plan_is_shard(names[i].path) == names[i].shard, "%s is %sa shard", names[i].path,
+              names[i].shard ? "" : "not ");
     return tap_end();
 }

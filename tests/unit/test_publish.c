@@ -5,9 +5,9 @@
  * blob link instead of the rename, "../" counted one short, wrong entries left as they are, the rescue of an unlinked
  * partial left out, EXDEV not copied, the hash of copies not compared, a copy believed without its receipt, the note's
  * time taken without looking at the file, fchmod left out (umask), fchown left out (files; links). */
-#include "commit/publish.h"
 #include "cache/lock.h"
 #include "cache_fixture.h"
+#include "commit/publish.h"
 
 #define MIB BLOCK_BYTES
 #define LARGE (2 * MIB + 9)
@@ -67,8 +67,12 @@ static enum receipt_verdict verdict(const struct place *p)
 
 static void into_the_cache(const char *base, uint64_t size)
 {
-    static const struct { const char *path, *target; } rows[] = {
-        { "x", "../../blobs/" }, { "sub dir/x", "../../../blobs/" }, { "a/b/c", "../../../../blobs/" },
+    static const struct {
+        const char *path, *target;
+    } rows[] = {
+        { "x", "../../blobs/" },
+        { "sub dir/x", "../../../blobs/" },
+        { "a/b/c", "../../../../blobs/" },
     };
     fx_fresh(base);
     struct store *s = fx_store();
@@ -79,7 +83,8 @@ static void into_the_cache(const char *base, uint64_t size)
         CHECK(whole(p, rows[i].path, 1) == HFP_OK, "published");
         snprintf(link, sizeof link, SNAP "%s", rows[i].path);
         snprintf(want, sizeof want, "%s%s", rows[i].target, p->etag);
-        CHECK(readlink(fx_path(link), got, sizeof got - 1) > 0 && strcmp(got, want) == 0, "the link of %s: %s", rows[i].path, want);
+        CHECK(readlink(fx_path(link), got, sizeof got - 1) > 0 && strcmp(got, want) == 0, "the link of %s: %s",
+              rows[i].path, want);
         CHECK(fx_right(fx_path(link), size, 1) && publish_linked(p, COMMIT, rows[i].path), "leads to the content");
     }
     CHECK(fx_right(blob_path(p), size, 1) && verdict(p) == RECEIPT_HOLDS, "the blob is right and its receipt holds");
@@ -105,14 +110,17 @@ static void links(void)
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         unlink(link);
         CHECK(symlink(wrong[i], link) == 0 && !publish_linked(p, COMMIT, "x") &&
-                  publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK && fx_right(link, 100, 1), "a link to %s is replaced", wrong[i]);
+                  publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK && fx_right(link, 100, 1),
+              "a link to %s is replaced", wrong[i]);
     }
     unlink(link);
     fx_write(link, "old", 3);
-    CHECK(!publish_linked(p, COMMIT, "x") && publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK && fx_right(link, 100, 1),
+    CHECK(!publish_linked(p, COMMIT, "x") && publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK &&
+              fx_right(link, 100, 1),
           "a stale real file is replaced");
     unlink(link);
-    CHECK(symlink(blob, link) == 0 && publish_linked(p, COMMIT, "x") && publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK,
+    CHECK(symlink(blob, link) == 0 && publish_linked(p, COMMIT, "x") &&
+              publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK,
           "an absolute link that leads there is right");
     unlink(link);
     mkdir(link, 0777);
@@ -133,13 +141,15 @@ static void never_through_a_link(void)
     partial_claim(&pt, p, COMMIT, false, NOW, NULL);
     fx_fill(pt, 0, 1, 1);
     CHECK(publish_blob(p, &pt, NULL, NOW, NULL) == HFP_OK && !pt, "published over it");
-    CHECK(lstat(blob_path(p), &st) == 0 && S_ISREG(st.st_mode) && fx_right(blob_path(p), 100, 1), "the link is replaced");
+    CHECK(lstat(blob_path(p), &st) == 0 && S_ISREG(st.st_mode) && fx_right(blob_path(p), 100, 1),
+          "the link is replaced");
     CHECK(stat(fx_path("payload"), &st) == 0 && st.st_size == 16, "the payload is untouched");
     unlink(blob_path(p));
     fx_leave(fx_path("payload2"), 100, 1);
     CHECK(symlink(fx_path("payload2"), blob_path(p)) == 0 && receipt_write(p, NULL, 0, NOW, NULL) == HFP_OK &&
               verdict(p) == RECEIPT_HOLDS && publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK &&
-              publish_linked(p, COMMIT, "x"), "a shared payload that is right is used as it is");
+              publish_linked(p, COMMIT, "x"),
+          "a shared payload that is right is used as it is");
     free(p);
     store_free(s);
 }
@@ -193,7 +203,8 @@ static void pruned(void)
         fx_fill(pt, 0, pt->blocks, i);
         unlinkat(pt->dir, pt->name, 0);
         CHECK(publish_blob(p, &pt, NULL, NOW, NULL) == HFP_OK && fx_right(blob_path(p), sizes[i], i) &&
-                  verdict(p) == RECEIPT_HOLDS, "unlinked under us (hf cache prune): published from the open descriptor");
+                  verdict(p) == RECEIPT_HOLDS,
+              "unlinked under us (hf cache prune): published from the open descriptor");
         free(p);
     }
     struct place *p = fx_place(s, LARGE, 7, "x");
@@ -227,16 +238,19 @@ static void without_links(void)
         char a[512], b[512];
         snprintf(a, sizeof a, SNAP "%s", first);
         snprintf(b, sizeof b, SNAP "%s", second);
-        CHECK(whole(p, first, i) == HFP_OK && lstat(fx_path(a), &st) == 0 && S_ISREG(st.st_mode) && fx_right(fx_path(a), sizes[i], i),
+        CHECK(whole(p, first, i) == HFP_OK && lstat(fx_path(a), &st) == 0 && S_ISREG(st.st_mode) &&
+                  fx_right(fx_path(a), sizes[i], i),
               "without links the content lies in the snapshot");
         CHECK(!publish_linked(p, COMMIT, second) && publish_link(p, COMMIT, second, NOW, NULL) == HFP_OK &&
-                  publish_linked(p, COMMIT, second) && fx_right(fx_path(b), sizes[i], i), "a second path is a copy");
+                  publish_linked(p, COMMIT, second) && fx_right(fx_path(b), sizes[i], i),
+              "a second path is a copy");
         struct place *q = fx_place(s, sizes[i], i, second);
         CHECK(verdict(q) == RECEIPT_HOLDS, "that was proved on the way");
         free(q);
         fx_leave(fx_path(b), sizes[i], i + 40);
         CHECK(!publish_linked(p, COMMIT, second) && publish_link(p, COMMIT, second, NOW, NULL) == HFP_OK &&
-                  fx_right(fx_path(b), sizes[i], i), "a copy that changed since is not believed, and replaced");
+                  fx_right(fx_path(b), sizes[i], i),
+              "a copy that changed since is not believed, and replaced");
         CHECK_U64(fx_count(fx_blobs(), p->etag), 0, "blobs/ stays empty");
         FILE *f = fopen(fx_path(a), "r+b"); /* rot, and the time put back: only hashing sees it */
         fputc('?', f);
@@ -274,7 +288,8 @@ static void local_folder(const char *base, bool other_fs)
     fault_install();
     if (other_fs) /* D/sub is a mount or a link to another disk */
         fault_arm(FAULT_RENAME, 1, EXDEV);
-    CHECK(whole(p, "sub/x", 1) == HFP_OK && fx_right(fx_path("D/sub/x"), LARGE, 1), "a real file where the user wants it");
+    CHECK(whole(p, "sub/x", 1) == HFP_OK && fx_right(fx_path("D/sub/x"), LARGE, 1),
+          "a real file where the user wants it");
     io = &io_system;
     CHECK(fx_count(fx_path("D/sub"), "") == 3 && verdict(p) == RECEIPT_HOLDS, "alone there, with a receipt");
     FILE *f = fopen(fx_path("D/.cache/huggingface/download/sub/x.metadata"), "r");
@@ -282,15 +297,18 @@ static void local_folder(const char *base, bool other_fs)
     if (f)
         fclose(f);
     CHECK(n && sscanf(text, "%63s\n%79s\n%lf\n", commit, etag, &when) == 3 && strcmp(commit, COMMIT) == 0 &&
-              strcmp(etag, p->etag) == 0 && text[n - 1] == '\n' && strstr(text, ".0\n"), "its note: commit, etag, time as a Python float");
+              strcmp(etag, p->etag) == 0 && text[n - 1] == '\n' && strstr(text, ".0\n"),
+          "its note: commit, etag, time as a Python float");
     stat(fx_path("D/sub/x"), &st);
     CHECK((double)st.st_mtim.tv_sec - 1 <= when, "not older than the file, as the Python client wants it");
     CHECK(publish_linked(p, COMMIT, "sub/x"), "up to date");
     struct timespec t[2] = { { .tv_sec = (time_t)when + 10 }, { .tv_sec = (time_t)when + 10 } };
     utimensat(AT_FDCWD, fx_path("D/sub/x"), t, 0);
     CHECK(!publish_linked(p, COMMIT, "sub/x") && publish_link(p, COMMIT, "sub/x", NOW, NULL) == HFP_OK &&
-              publish_linked(p, COMMIT, "sub/x"), "a touched file needs a new note and gets one that counts");
-    CHECK(publish_link(p, COMMIT, "y", NOW, NULL) == HFP_OK && fx_right(fx_path("D/y"), LARGE, 1) && publish_linked(p, COMMIT, "y"),
+              publish_linked(p, COMMIT, "sub/x"),
+          "a touched file needs a new note and gets one that counts");
+    CHECK(publish_link(p, COMMIT, "y", NOW, NULL) == HFP_OK && fx_right(fx_path("D/y"), LARGE, 1) &&
+              publish_linked(p, COMMIT, "y"),
           "a second path is a copy with its own note");
     CHECK(!publish_linked(p, "ffffffffffffffffffffffffffffffffffffffff", "sub/x"), "another commit needs its own note");
     char path[512];
@@ -309,9 +327,11 @@ static void empty_file(void)
     struct stat st;
     content_id_parse(&id, "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
     place_of(p, s, &id, 0, COMMIT, "__init__.py");
-    CHECK(publish_empty(p, NOW, NULL) == HFP_OK && stat(blob_path(p), &st) == 0 && st.st_size == 0 && verdict(p) == RECEIPT_HOLDS,
+    CHECK(publish_empty(p, NOW, NULL) == HFP_OK && stat(blob_path(p), &st) == 0 && st.st_size == 0 &&
+              verdict(p) == RECEIPT_HOLDS,
           "an empty file is published and proved");
-    CHECK(publish_link(p, COMMIT, "__init__.py", NOW, NULL) == HFP_OK && publish_linked(p, COMMIT, "__init__.py"), "and linked");
+    CHECK(publish_link(p, COMMIT, "__init__.py", NOW, NULL) == HFP_OK && publish_linked(p, COMMIT, "__init__.py"),
+          "and linked");
     CHECK(publish_empty(p, NOW, NULL) == HFP_OK && fx_count(fx_blobs(), ".incomplete") == 0, "twice does no harm");
     free(p);
     store_free(s);
@@ -357,8 +377,8 @@ static void final_path(char out[512], int shape, const struct place *p)
 /* Every call of every kind fails once: nothing or the right thing is in place, and the next run completes. */
 static void faults(int shape, uint64_t size)
 {
-    static const enum fault_kind kinds[] = { FAULT_CREATE, FAULT_OPEN, FAULT_WRITE, FAULT_FSYNC, FAULT_RENAME, FAULT_UNLINK,
-                                             FAULT_SYMLINK, FAULT_MKDIR, FAULT_STAT, FAULT_CHMOD };
+    static const enum fault_kind kinds[] = { FAULT_CREATE, FAULT_OPEN,    FAULT_WRITE, FAULT_FSYNC, FAULT_RENAME,
+                                             FAULT_UNLINK, FAULT_SYMLINK, FAULT_MKDIR, FAULT_STAT,  FAULT_CHMOD };
     unsigned places = 0, wrong = 0, unfinished = 0, dirty = 0;
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         bool hit = true;
@@ -384,7 +404,8 @@ static void faults(int shape, uint64_t size)
                 printf("# unfinished: kind %d, call %u, verdict %d\n", (int)kinds[k], nth, verdict(p));
             unfinished += !done;
             if (shape < 2)
-                dirty += fx_count(fx_blobs(), ".") != 2 || fx_count(fx_path("hub/models--ns--name/.hf-pull"), ".tmp") != 0;
+                dirty +=
+                    fx_count(fx_blobs(), ".") != 2 || fx_count(fx_path("hub/models--ns--name/.hf-pull"), ".tmp") != 0;
             io = &io_system;
             free(p);
             store_free(s);
@@ -440,8 +461,8 @@ int main(void)
     into_the_cache("/tmp", 100);
     into_the_cache("/tmp", LARGE);
     into_the_cache("/dev/shm", LARGE);
-    static void (*const tests[])(void) = { links, never_through_a_link, modes_and_owners, pruned, without_links, empty_file,
-                                           cheap };
+    static void (*const tests[])(
+        void) = { links, never_through_a_link, modes_and_owners, pruned, without_links, empty_file, cheap };
     for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
         fx_fresh("/tmp");
         tests[i]();

@@ -31,7 +31,8 @@ static const struct {
     { "another file", 206, 100, 100, 199, 1001, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0, 0 },
     { "length and range contradict", 206, 99, 100, 199, 1000, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0, 0 },
     { "206 without a range", 206, 100, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0, 0 },
-    { "206 without a range, from the start", 206, NONE, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 0, 99, 1000, HFP_E_PROTO, 0, 0 },
+    { "206 without a range, from the start", 206, NONE, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 0, 99, 1000, HFP_E_PROTO, 0,
+      0 },
     { "206 unasked", 206, 100, 0, 99, 1000, 0, 0, 0, 0, "a.bin", 0, 999, 1000, HFP_E_PROTO, 0, 0 },
     { "a web page", 206, 100, 100, 199, 1000, 1, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PORTAL, 0, 0 },
     { "a web page of the right length", 200, 1000, NONE, 0, 0, 1, 0, 0, 0, "a.bin", 0, 999, 1000, HFP_E_PORTAL, 0, 0 },
@@ -42,10 +43,13 @@ static const struct {
     { "the whole file without a length", 200, NONE, NONE, 0, 0, 0, 0, 0, 0, "a.bin", 0, 999, 1000, HFP_OK, 0, NONE },
     { "the whole file of another size", 200, 999, NONE, 0, 0, 0, 0, 0, 0, "a.bin", 0, 999, 1000, HFP_E_PROTO, 0, 0 },
     { "the whole file for its first part", 200, 1000, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 0, 99, 1000, HFP_OK, 0, 1000 },
-    { "the whole file for a later part", 200, 1000, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0, 0 },
-    { "the same from a server without ranges", 200, 1000, NONE, 0, 0, 0, 0, 1, 1, "a.bin", 100, 199, 1000, HFP_OK, 100, 1000 },
+    { "the whole file for a later part", 200, 1000, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0,
+      0 },
+    { "the same from a server without ranges", 200, 1000, NONE, 0, 0, 0, 0, 1, 1, "a.bin", 100, 199, 1000, HFP_OK, 100,
+      1000 },
     { "another status", 204, 0, NONE, 0, 0, 0, 0, 1, 0, "a.bin", 100, 199, 1000, HFP_E_PROTO, 0, 0 },
-    { "the end of the largest file", 206, NONE, NONE - 2, NONE - 2, NONE - 1, 0, 0, 1, 0, "a.bin", NONE - 2, NONE - 2, NONE - 1, HFP_OK, 0, NONE - 1 },
+    { "the end of the largest file", 206, NONE, NONE - 2, NONE - 2, NONE - 1, 0, 0, 1, 0, "a.bin", NONE - 2, NONE - 2,
+      NONE - 1, HFP_OK, 0, NONE - 1 },
 };
 
 int main(void)
@@ -59,12 +63,21 @@ int main(void)
         h.html = rows[i].html;
         h.encoded = rows[i].encoded;
         if (rows[i].first != NONE)
-            h.range = (struct content_range){ .present = true, .first = rows[i].first, .last = rows[i].last,
-                                              .total_known = rows[i].total != NONE, .total = rows[i].total };
-        struct range_want w = { .first = rows[i].want_first, .last = rows[i].want_last, .size_bytes = rows[i].size,
-                                .ranged = rows[i].ranged, .may_skip = rows[i].may_skip, .path = rows[i].path, .host = "cdn" };
+            h.range = (struct content_range){ .present = true,
+                                              .first = rows[i].first,
+                                              .last = rows[i].last,
+                                              .total_known = rows[i].total != NONE,
+                                              .total = rows[i].total };
+        struct range_want w = { .first = rows[i].want_first,
+                                .last = rows[i].want_last,
+                                .size_bytes = rows[i].size,
+                                .ranged = rows[i].ranged,
+                                .may_skip = rows[i].may_skip,
+                                .path = rows[i].path,
+                                .host = "cdn" };
         int rc = range_check(&take, &h, &w, &err);
-        CHECK(rc == rows[i].rc && (rc == HFP_OK || (err.code == (enum hfp_code)rc && strstr(err.message, "cdn") && take.skip == 77)),
+        CHECK(rc == rows[i].rc &&
+                  (rc == HFP_OK || (err.code == (enum hfp_code)rc && strstr(err.message, "cdn") && take.skip == 77)),
               "%s: the verdict", rows[i].name);
         if (rc == HFP_OK)
             CHECK(take.skip == rows[i].skip && take.until == rows[i].until, "%s: the place", rows[i].name);

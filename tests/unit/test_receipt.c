@@ -49,11 +49,13 @@ static void judged(void)
     CHECK(look.verdict == RECEIPT_ABSENT && look.file_present, "a file without receipt is not believed");
     CHECK(receipt_write(p, blocks, 3, NOW, NULL) == HFP_OK, "proved: receipt written");
     receipt_look(&look, p);
-    CHECK(look.verdict == RECEIPT_HOLDS && look.has_blocks && look.proved_unix_s == NOW, "it holds, with block digests");
+    CHECK(look.verdict == RECEIPT_HOLDS && look.has_blocks && look.proved_unix_s == NOW,
+          "it holds, with block digests");
     struct digests *d = NULL;
     uint8_t got[3][BLAKE3_BYTES];
     CHECK(receipt_open(&d, p, NULL) == HFP_OK && digests_get(d, 0, 3, got, NULL) == HFP_OK &&
-              memcmp(got, blocks, sizeof got) == 0, "which repair can read");
+              memcmp(got, blocks, sizeof got) == 0,
+          "which repair can read");
     digests_close(d);
     CHECK(receipt_write(p, NULL, 0, NOW + 1, NULL) == HFP_OK, "renewed without blocks");
     receipt_look(&look, p);
@@ -62,7 +64,8 @@ static void judged(void)
     receipt_look(&look, p);
     uint64_t count = 9;
     CHECK(receipt_open(&d, p, NULL) == HFP_OK && digests_count(d, NULL, &count, NULL) == HFP_OK && count == 0 &&
-              !look.has_blocks, "are not kept: they prove nothing about the rest");
+              !look.has_blocks,
+          "are not kept: they prove nothing about the rest");
     digests_close(d);
     CHECK_U64(fx_count(fx_path("hub/models--ns--name/.hf-pull"), ".tmp"), 0, "no temporary file stays");
     free(p);
@@ -88,7 +91,8 @@ static void changed(void)
     receipt_open(&d, p, NULL);
     struct digests_proof proof = *digests_proof(d);
     proof.inode++;
-    CHECK(digests_set_proof(d, &proof, NULL) == HFP_OK && verdict(p) == RECEIPT_COPIED, "only the inode differs: hash once");
+    CHECK(digests_set_proof(d, &proof, NULL) == HFP_OK && verdict(p) == RECEIPT_COPIED,
+          "only the inode differs: hash once");
     digests_close(d);
     receipt_write(p, NULL, 0, NOW, NULL);
     usleep(20000); /* kernels before 6.13 stamp with the tick: 4 to 10 ms */
@@ -203,8 +207,13 @@ static void example(void)
     uint8_t head[DIGESTS_HEADER_BYTES];
     char sum[65];
     struct digests_info info = { .size_bytes = 5 };
-    struct digests_proof proof = { .proved_unix_s = NOW, .size_bytes = 5, .inode = 1311768, .mtime_s = NOW - 1,
-                                   .ctime_s = NOW - 1, .mtime_ns = 250000000, .ctime_ns = 254000000 };
+    struct digests_proof proof = { .proved_unix_s = NOW,
+                                   .size_bytes = 5,
+                                   .inode = 1311768,
+                                   .mtime_s = NOW - 1,
+                                   .ctime_s = NOW - 1,
+                                   .mtime_ns = 250000000,
+                                   .ctime_ns = 254000000 };
     content_id_parse(&info.id, "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0");
     digests_encode(head, &info, &proof);
     hex_encode(sum, head + 480, 32);
@@ -218,7 +227,8 @@ static void local_folder(void)
     place_prepare(p, NULL);
     fx_leave(fx_path("D/a/x"), 100, 1);
     CHECK(receipt_write(p, NULL, 0, NOW, NULL) == HFP_OK && verdict(p) == RECEIPT_HOLDS &&
-              fx_count(fx_path("D/.cache/huggingface/.hf-pull"), ".receipt") == 1, "receipts of --local-dir lie in its notes");
+              fx_count(fx_path("D/.cache/huggingface/.hf-pull"), ".receipt") == 1,
+          "receipts of --local-dir lie in its notes");
     free(p);
     store_free(s);
 }
@@ -226,8 +236,8 @@ static void local_folder(void)
 int main(void)
 {
     static const char *const bases[] = { "/tmp", "/dev/shm" };
-    static void (*const tests[])(void) = { judged, changed, foreign_receipts, by_rename, read_only, local_folder,
-                                           example };
+    static void (*const tests[])(void) = { judged,    changed,      foreign_receipts, by_rename,
+                                           read_only, local_folder, example };
     for (size_t b = 0; b < ARRAY_LEN(bases); b++)
         for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
             fx_fresh(bases[b]);

@@ -20,25 +20,33 @@ static void writes_and_reads(void)
     CHECK(ref_read(got, &when, s, "main", &err) == HFP_OK && strcmp(got, COMMIT) == 0 && when == st.st_mtim.tv_sec,
           "it reads back, with its age");
     CHECK(ref_write(s, "refs/pr/1", OTHER, &err) == HFP_OK &&
-              stat(fx_path("hub/models--ns--name/refs/refs/pr/1"), &st) == 0, "refs/pr/1 lies at refs/refs/pr/1");
+              stat(fx_path("hub/models--ns--name/refs/refs/pr/1"), &st) == 0,
+          "refs/pr/1 lies at refs/refs/pr/1");
     CHECK(ref_write(s, "main", OTHER, &err) == HFP_OK && ref_read(got, NULL, s, "main", &err) == HFP_OK &&
-              strcmp(got, OTHER) == 0, "a ref moves");
+              strcmp(got, OTHER) == 0,
+          "a ref moves");
     CHECK_U64(fx_count(fx_path("hub/models--ns--name/refs"), "") - 2, 2, "nothing else lies below refs/");
     CHECK(ref_write(s, "../../x", COMMIT, &err) == HFP_E_ARG, "a revision that climbs is refused");
     CHECK(ref_write(s, "main", "abc", &err) == HFP_E_ARG, "what is no commit is refused");
     struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
     utimensat(AT_FDCWD, fx_path("hub/models--ns--name/refs/main"), old, 0);
     fault_install();
-    CHECK(ref_write(s, "main", OTHER, &err) == HFP_OK && ref_read(got, &when, s, "main", &err) == HFP_OK && when > 1000 &&
-              fault_calls(FAULT_FSYNC) == 0, "the same commit again only renews the age");
+    CHECK(ref_write(s, "main", OTHER, &err) == HFP_OK && ref_read(got, &when, s, "main", &err) == HFP_OK &&
+              when > 1000 && fault_calls(FAULT_FSYNC) == 0,
+          "the same commit again only renews the age");
     io = &io_system;
     store_free(s);
 }
 
 static void damage(void)
 {
-    static const struct { const char *name; const char *text; } rows[] = {
-        { "with a newline", COMMIT "\n" }, { "empty", "" }, { "cut short", "0123456789" },
+    static const struct {
+        const char *name;
+        const char *text;
+    } rows[] = {
+        { "with a newline", COMMIT "\n" },
+        { "empty", "" },
+        { "cut short", "0123456789" },
         { "in upper case", "0123456789ABCDEF0123456789ABCDEF01234567" },
         { "too long", COMMIT COMMIT COMMIT COMMIT COMMIT COMMIT COMMIT },
     };
@@ -111,7 +119,8 @@ static void local_folder(void)
     char got[COMMIT_HEX + 1];
     CHECK(ref_write(s, "main", COMMIT, &err) == HFP_OK && ref_read(got, NULL, s, "main", &err) == HFP_OK,
           "--local-dir keeps its refs");
-    CHECK(access(fx_path("hub/models--ns--name"), F_OK) != 0, "and makes no repository without a snapshot in the hub cache");
+    CHECK(access(fx_path("hub/models--ns--name"), F_OK) != 0,
+          "and makes no repository without a snapshot in the hub cache");
     store_free(s);
 }
 

@@ -13,8 +13,11 @@ static bool about(uint64_t ns, uint64_t s)
 
 static void test_delays(void)
 {
-    static const struct { unsigned n; uint64_t s; } attempt[] = { { 1, 1 }, { 2, 2 }, { 3, 5 }, { 4, 5 }, { 99, 5 }, { 0, 1 } },
-        round[] = { { 1, 10 }, { 2, 30 }, { 3, 60 }, { 4, 120 }, { 5, 240 }, { 6, 300 }, { 7, 300 }, { 1000, 300 } };
+    static const struct {
+        unsigned n;
+        uint64_t s;
+    } attempt[] = { { 1, 1 }, { 2, 2 }, { 3, 5 }, { 4, 5 }, { 99, 5 }, { 0, 1 } },
+      round[] = { { 1, 10 }, { 2, 30 }, { 3, 60 }, { 4, 120 }, { 5, 240 }, { 6, 300 }, { 7, 300 }, { 1000, 300 } };
     uint64_t random = 1;
     for (unsigned i = 0; i < sizeof attempt / sizeof attempt[0]; i++) {
         bool all = true, differ = false;
@@ -46,7 +49,8 @@ static void test_patience(void)
               about(p.wait_until_ns - now, 30),
           "two rounds without progress wait");
     patience_progress(&p, now + 1);
-    CHECK(p.round == 0 && p.wait_until_ns == 0 && p.last_progress_ns == now + 1, "any progress starts over from nothing");
+    CHECK(p.round == 0 && p.wait_until_ns == 0 && p.last_progress_ns == now + 1,
+          "any progress starts over from nothing");
     patience_round_over(&p, now, 0, &err);
     patience_round_over(&p, now, 0, &err);
     CHECK(patience_round_over(&p, now, 0, &err) == HFP_E_NET && err.http_status == 503 && strstr(err.message, "503") &&
@@ -64,7 +68,8 @@ int main(void)
     test_delays();
     test_patience();
     uint64_t a = 5, b = 5, c = 6;
-    CHECK(random_next(&a) == random_next(&b) && random_next(&a) == random_next(&b) && random_next(&c) != random_next(&a),
+    CHECK(random_next(&a) == random_next(&b) && random_next(&a) == random_next(&b) &&
+              random_next(&c) != random_next(&a),
           "a seed replays");
     return tap_end();
 }

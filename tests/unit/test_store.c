@@ -29,9 +29,12 @@ static bool owned_by(const char *path, uid_t uid)
 static void hub_layout(void)
 {
     struct store *s = fx_store();
-    CHECK(access(fx_path("hub/models--ns--name/blobs"), F_OK) == 0 && access(fx_path("hub/.locks/models--ns--name"), F_OK) == 0 &&
-              access(fx_path("hub/models--ns--name/.hf-pull"), F_OK) == 0, "the folders are made");
-    CHECK(file_is(fx_path("hub/CACHEDIR.TAG"), tag) && sizeof tag - 1 == 191, "CACHEDIR.TAG is the client's, 191 bytes");
+    CHECK(access(fx_path("hub/models--ns--name/blobs"), F_OK) == 0 &&
+              access(fx_path("hub/.locks/models--ns--name"), F_OK) == 0 &&
+              access(fx_path("hub/models--ns--name/.hf-pull"), F_OK) == 0,
+          "the folders are made");
+    CHECK(file_is(fx_path("hub/CACHEDIR.TAG"), tag) && sizeof tag - 1 == 191,
+          "CACHEDIR.TAG is the client's, 191 bytes");
     CHECK(s->symlinks && s->writable && s->blobs >= 0, "links work here");
     CHECK_U64(fx_count(fx_path("hub/models--ns--name/.hf-pull"), "."), 2, "no test file stays");
     CHECK_STR(s->root_text, fx_path("hub"), "the root is named as given");
@@ -69,7 +72,8 @@ static void places(void)
 {
     struct store *s = fx_store();
     struct place *p = fx_place(s, 10, 1, "sub dir/x");
-    CHECK(p->final_dir == s->blobs && strcmp(p->final_name, p->etag) == 0 && place_is_blob(p), "content lies at blobs/<etag>");
+    CHECK(p->final_dir == s->blobs && strcmp(p->final_name, p->etag) == 0 && place_is_blob(p),
+          "content lies at blobs/<etag>");
     CHECK(p->part_dir == s->blobs && strcmp(p->part_base, p->etag) == 0, "its partials beside it");
     CHECK(p->lock_dir == s->locks && strncmp(p->lock_name, p->etag, 64) == 0 && strcmp(p->lock_name + 64, ".lock") == 0,
           "its lock where the Python client takes it");
@@ -90,7 +94,8 @@ static void places(void)
 
     s = fx_store_with(NULL, true, true);
     p = fx_place(s, 10, 2, "a/b");
-    CHECK(strcmp(p->final_name, "snapshots/" COMMIT "/a/b") == 0 && p->final_dir == s->repo_dir && p->part_dir == s->blobs,
+    CHECK(strcmp(p->final_name, "snapshots/" COMMIT "/a/b") == 0 && p->final_dir == s->repo_dir &&
+              p->part_dir == s->blobs,
           "without links content goes to the snapshot, its partial to blobs");
     CHECK(place_prepare(p, NULL) == HFP_OK && access(fx_path("hub/models--ns--name/snapshots/" COMMIT "/a"), F_OK) == 0,
           "and its folders are made");
@@ -134,9 +139,11 @@ static void local_folder(void)
     CHECK_STR(p->final_name, "sub/model.bin", "the file lies where the user wants it");
     CHECK(p->final_dir == s->local && p->lock_dir == s->local_notes && !place_is_blob(p), "in the user's folder");
     CHECK(place_prepare(p, NULL) == HFP_OK && access(fx_path("D/sub"), F_OK) == 0 &&
-              access(fx_path("D/.cache/huggingface/download/sub"), F_OK) == 0, "its folders are made");
+              access(fx_path("D/.cache/huggingface/download/sub"), F_OK) == 0,
+          "its folders are made");
     free(p);
-    static const char *const hostile[] = { ".cache/huggingface/.hf-pull/x.receipt", ".cache/huggingface/x", ".Cache/HuggingFace/x" };
+    static const char *const hostile[] = { ".cache/huggingface/.hf-pull/x.receipt", ".cache/huggingface/x",
+                                           ".Cache/HuggingFace/x" };
     for (size_t i = 0; i < ARRAY_LEN(hostile); i++) {
         p = fx_place(s, 10, 1, hostile[i]);
         CHECK(place_prepare(p, NULL) == HFP_E_PROTO, "a repository may not write %s", hostile[i]);
@@ -179,7 +186,9 @@ static void other_users_cache(void)
     snprintf(hub, sizeof hub, "%s/home/.cache/huggingface/hub", fx_root);
     struct store_spec spec = { .type = HFP_MODEL, .repo = "ns/name", .hub_cache = hub, .create = true };
     CHECK(store_open(&s, &spec, NULL) == HFP_OK && s->give_owner && s->owner_uid == 4711, "root sees whose it is");
-    static const char *const made[] = { "home/.cache", "home/.cache/huggingface/hub", "home/.cache/huggingface/hub/.locks",
+    static const char *const made[] = { "home/.cache",
+                                        "home/.cache/huggingface/hub",
+                                        "home/.cache/huggingface/hub/.locks",
                                         "home/.cache/huggingface/hub/.locks/models--ns--name",
                                         "home/.cache/huggingface/hub/CACHEDIR.TAG",
                                         "home/.cache/huggingface/hub/models--ns--name/.hf-pull",

@@ -34,31 +34,85 @@ static void bad_at_cdn(struct world *w, const struct http_request *r, struct fh_
         fault(a);
 }
 
-static void late(struct fh_answer *a) { a->open_ns = 8 * NS_PER_S; }
-static void never(struct fh_answer *a) { a->open_ns = FH_NEVER; }
-static void refused(struct fh_answer *a) { a->refused = HFP_E_CONNECT; }
-static void mute(struct fh_answer *a) { a->answer_ns = FH_NEVER; }
-static void reset(struct fh_answer *a) { a->cut_at = 300000, a->end = HFP_E_RESET; }
-static void reset_at_once(struct fh_answer *a) { a->cut_at = 0, a->end = HFP_E_RESET; }
-static void shorter(struct fh_answer *a) { a->cut_at = 700000; }
-static void stall(struct fh_answer *a) { a->stall_at = 1500000; }
-static void nap(struct fh_answer *a) { a->stall_at = 1500000, a->stall_ns = 16 * NS_PER_S; }
-static void creep(struct fh_answer *a) { a->bytes_per_s = 1000; }
-static void busy(struct fh_answer *a) { fh_answer_text(a, 429, ""), a->h.retry_after_s = 7; }
-static void broken(struct fh_answer *a) { fh_answer_text(a, 503, "sorry"); }
-static void moved(struct fh_answer *a) { fh_answer_text(a, 403, "expired"); }
-static void portal(struct fh_answer *a) { fh_answer_text(a, 200, "<html>log in</html>"), a->h.html = true; }
-static void shifted(struct fh_answer *a) { a->h.range.first++; }
-static void other_file(struct fh_answer *a) { a->h.range.total++; }
-static void zipped(struct fh_answer *a) { a->h.encoded = true; }
+static void late(struct fh_answer *a)
+{
+    a->open_ns = 8 * NS_PER_S;
+}
+static void never(struct fh_answer *a)
+{
+    a->open_ns = FH_NEVER;
+}
+static void refused(struct fh_answer *a)
+{
+    a->refused = HFP_E_CONNECT;
+}
+static void mute(struct fh_answer *a)
+{
+    a->answer_ns = FH_NEVER;
+}
+static void reset(struct fh_answer *a)
+{
+    a->cut_at = 300000, a->end = HFP_E_RESET;
+}
+static void reset_at_once(struct fh_answer *a)
+{
+    a->cut_at = 0, a->end = HFP_E_RESET;
+}
+static void shorter(struct fh_answer *a)
+{
+    a->cut_at = 700000;
+}
+static void stall(struct fh_answer *a)
+{
+    a->stall_at = 1500000;
+}
+static void nap(struct fh_answer *a)
+{
+    a->stall_at = 1500000, a->stall_ns = 16 * NS_PER_S;
+}
+static void creep(struct fh_answer *a)
+{
+    a->bytes_per_s = 1000;
+}
+static void busy(struct fh_answer *a)
+{
+    fh_answer_text(a, 429, ""), a->h.retry_after_s = 7;
+}
+static void broken(struct fh_answer *a)
+{
+    fh_answer_text(a, 503, "sorry");
+}
+static void moved(struct fh_answer *a)
+{
+    fh_answer_text(a, 403, "expired");
+}
+static void portal(struct fh_answer *a)
+{
+    fh_answer_text(a, 200, "<html>log in</html>"), a->h.html = true;
+}
+static void shifted(struct fh_answer *a)
+{
+    a->h.range.first++;
+}
+static void other_file(struct fh_answer *a)
+{
+    a->h.range.total++;
+}
+static void zipped(struct fh_answer *a)
+{
+    a->h.encoded = true;
+}
 static void half(struct fh_answer *a)
 {
     if (a->length > MB)
         fh_answer_range(a, a->first, a->first + a->length / 2 - 1, a->h.range.total);
 }
 
-#define SERVER(name, every) \
-    static void serve_##name(struct world *w, const struct http_request *r, struct fh_answer *a) { bad_at_cdn(w, r, a, every, name); }
+#define SERVER(name, every)                                                                                            \
+    static void serve_##name(struct world *w, const struct http_request *r, struct fh_answer *a)                       \
+    {                                                                                                                  \
+        bad_at_cdn(w, r, a, every, name);                                                                              \
+    }
 SERVER(late, 3)
 SERVER(never, 5)
 SERVER(refused, 3)
@@ -230,10 +284,11 @@ static void test_rows(void)
         if (!CHECK(ok, "%s: comes to the right end", rows[i].name))
             printf("# %s %s %s %s\n", w.fault, w.stuck ? "stuck" : "", hfp_code_name(code), w.group[0].error.message);
         if (!CHECK((double)ms(&w) <= rows[i].seconds * 1000 && stats(&w)->requests <= rows[i].requests &&
-                       stats(&w)->wire_bytes <= size + rows[i].extra && (outcome != WHOLE || stats(&w)->received_bytes == size),
+                       stats(&w)->wire_bytes <= size + rows[i].extra &&
+                       (outcome != WHOLE || stats(&w)->received_bytes == size),
                    "%s: in time, with few requests and bytes", rows[i].name))
-            printf("# %llu ms, %" PRIu64 " requests, wire %" PRIu64 ", received %" PRIu64 "\n", ms(&w), stats(&w)->requests,
-                   stats(&w)->wire_bytes, stats(&w)->received_bytes);
+            printf("# %llu ms, %" PRIu64 " requests, wire %" PRIu64 ", received %" PRIu64 "\n", ms(&w),
+                   stats(&w)->requests, stats(&w)->wire_bytes, stats(&w)->received_bytes);
         if (!CHECK(tw_end(&w), "%s: nothing is left over", rows[i].name))
             printf("# %s\n", w.fault);
     }
@@ -265,7 +320,8 @@ static void test_hedge(void)
         bool done = tw_run(&w, 60);
         uint16_t winner = peer_number(w.t, CDN, seed % 2 ? "192.0.2.1" : "192.0.2.2");
         CHECK(done && ms(&w) < 7000 && stats(&w)->requests == 3 && f->peer[0] == winner,
-              "a silent head is asked for elsewhere after 5 s, first bytes win: %llu ms, seed %u %s", ms(&w), seed, w.fault);
+              "a silent head is asked for elsewhere after 5 s, first bytes win: %llu ms, seed %u %s", ms(&w), seed,
+              w.fault);
         CHECK(fh_running(&w.http) <= 1, "the loser is off the wire");
         CHECK_U64(stats(&w)->wire_bytes, 2 * MB + 9, "and the loser costs no byte");
         CHECK(tw_end(&w), "hedge: nothing is left over %s", w.fault);
@@ -288,8 +344,8 @@ static void test_hedge_refused(void)
     tw_begin(&w, serve_hedge_refused, (struct tw_options){ .max_rounds = 1 });
     tw_add_all(&w, 0, 4 * MB);
     tw_run(&w, 60);
-    CHECK(stats(&w)->requests < 25, "a second connection that is refused is not tried in a loop: %" PRIu64 " in a minute",
-          stats(&w)->requests);
+    CHECK(stats(&w)->requests < 25,
+          "a second connection that is refused is not tried in a loop: %" PRIu64 " in a minute", stats(&w)->requests);
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
@@ -308,7 +364,8 @@ static void test_no_ranges(void)
             runs += s->state == SEG_RUN && s->run[0]->state == RUN_BODY;
         most = MAX(most, runs);
     }
-    CHECK(tw_done(&w) && most == 1, "a server without ranges sends the whole once at a time, not %u times %s", most, w.fault);
+    CHECK(tw_done(&w) && most == 1, "a server without ranges sends the whole once at a time, not %u times %s", most,
+          w.fault);
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
@@ -362,7 +419,8 @@ static void test_creeps_on(void)
     tw_begin(&w, serve_one_creeps, (struct tw_options){ .max_connections = 4 });
     tw_add_all(&w, 0, 40 * MB);
     bool done = tw_run(&w, 3600);
-    CHECK(done && ms(&w) < 16000, "one that creeps is left although its peers have long finished: %llu ms %s", ms(&w), w.fault);
+    CHECK(done && ms(&w) < 16000, "one that creeps is left although its peers have long finished: %llu ms %s", ms(&w),
+          w.fault);
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
@@ -396,7 +454,10 @@ static void test_pause(void)
 
 static void test_buffers(void)
 {
-    static const struct { unsigned buffers; double write_s; } r[] = { { 3, 0 }, { 4, 0.05 }, { 24, 0.3 } };
+    static const struct {
+        unsigned buffers;
+        double write_s;
+    } r[] = { { 3, 0 }, { 4, 0.05 }, { 24, 0.3 } };
     for (unsigned i = 0; i < ARRAY_LEN(r); i++) {
         struct world w;
         tw_begin(&w, tw_good, (struct tw_options){ .buffers = r[i].buffers, .seed = i });
@@ -448,7 +509,8 @@ static void test_reclaim(void)
     unsigned kept = pool_taken(w.pool);
     struct tw_file *b = tw_add_all(&w, 1, 20 * MB);
     tw_run(&w, 60);
-    CHECK(kept >= 4 && tw_file_done(b), "a paused job does not keep the buffers another one needs (%u of 6) %s", kept, w.fault);
+    CHECK(kept >= 4 && tw_file_done(b), "a paused job does not keep the buffers another one needs (%u of 6) %s", kept,
+          w.fault);
     group_pause(w.group[0].group, false);
     CHECK(tw_run(&w, 60), "and goes on when it may %s", w.fault);
     CHECK(stats(&w)->received_bytes == 40 * MB, "what was emptied is not counted twice");
@@ -475,7 +537,8 @@ static void test_limit(void)
         running += s->state == SEG_RUN;
         moved_on += s->state == SEG_RUN && s->run[0]->bytes > 0;
     }
-    CHECK(running > 1 && moved_on == running, "connections take turns under a limit: %u of %u moved", moved_on, running);
+    CHECK(running > 1 && moved_on == running, "connections take turns under a limit: %u of %u moved", moved_on,
+          running);
     group_limit(w.group[0].group, 0);
     CHECK(tw_run(&w, 5), "a limit that is lifted is lifted at once %s", w.fault);
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
@@ -512,7 +575,8 @@ static void test_renew_and_free(void)
     CHECK(w.http.starts > before, "and asked again");
     fetch_free(ptr_steal(&b->fetch));
     tw_check(&w);
-    CHECK(tw_run(&w, 20) && stats(&w)->received_bytes >= 30 * MB, "a file that is dropped in the middle harms nobody %s", w.fault);
+    CHECK(tw_run(&w, 20) && stats(&w)->received_bytes >= 30 * MB,
+          "a file that is dropped in the middle harms nobody %s", w.fault);
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
@@ -538,8 +602,8 @@ static void test_rounds(void)
     tw_begin(&w, serve_503, (struct tw_options){ .max_rounds = 0 });
     tw_add_all(&w, 0, 8 * MB);
     tw_run(&w, 86400);
-    CHECK(!w.stuck && !w.group[0].gave_up && w.group[0].patience.round > 100, "0 rounds never gives up: %u rounds in a day",
-          w.group[0].patience.round);
+    CHECK(!w.stuck && !w.group[0].gave_up && w.group[0].patience.round > 100,
+          "0 rounds never gives up: %u rounds in a day", w.group[0].patience.round);
     w.serve = tw_good;
     CHECK(tw_run(&w, 500) && w.group[0].patience.round == 0, "and comes back when the server does %s", w.fault);
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
@@ -599,7 +663,8 @@ static void test_wants_later(void)
     struct tw_file *f = tw_add(&w, 0, 12 * MB + 17);
     tw_want(f, 12);
     tw_want(f, 3);
-    CHECK(tw_run(&w, 10) && f->delivered[12] == 1 && f->delivered[3] == 1 && !f->delivered[0], "only what is wanted comes");
+    CHECK(tw_run(&w, 10) && f->delivered[12] == 1 && f->delivered[3] == 1 && !f->delivered[0],
+          "only what is wanted comes");
     tw_want(f, 0);
     f->delivered[3] = 0; /* it was found bad on disk */
     tw_want(f, 3);

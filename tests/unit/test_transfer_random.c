@@ -191,7 +191,8 @@ static bool one_run(uint64_t seed, struct world *w)
     }
     transfer_limit(w->t, 0);
     bool ended = tw_run(w, END_S);
-    TW_EXPECT(ended, "%s after %" PRIu64 " s", w->stuck ? "nothing would ever wake it" : "no end", w->now_ns / NS_PER_S - 1000);
+    TW_EXPECT(ended, "%s after %" PRIu64 " s", w->stuck ? "nothing would ever wake it" : "no end",
+              w->now_ns / NS_PER_S - 1000);
     TW_EXPECT(delivered(w), "it ended without all blocks");
     for (unsigned i = 0; i < 2; i++) /* the Hub's 403 is final, the network's end is not when rounds are without end */
         TW_EXPECT(w->group[i].error.code != HFP_E_NET || o.max_rounds > 0, "it gave up and may not");

@@ -27,8 +27,9 @@ static void setup(void)
 {
     if (!mkdtemp(root))
         exit(99);
-    store = (struct store){ .hub = -1, .blobs = -1, .locks = -1, .local = -1, .local_notes = -1, .writable = true,
-                            .file_mode = 0644 };
+    store = (struct store){
+        .hub = -1, .blobs = -1, .locks = -1, .local = -1, .local_notes = -1, .writable = true, .file_mode = 0644
+    };
     umask(022);
     if (io_open_dir(&store.repo_dir, AT_FDCWD, root, false, NULL) ||
         io_open_dir(&store.receipts, store.repo_dir, ".hf-pull", true, NULL))
@@ -70,9 +71,11 @@ static const char as_python_writes[] =
     "{\n \"format_version\": 1,\n \"files\": {\n"
     "  \"a \\\"b\\\\c\\t\\u0001\\u007f/x\": {\n   \"size\": 0,\n   \"blob_id\": \"" SHA1 "\"\n  },\n"
     "  \"config.json\": {\n   \"size\": 519,\n   \"blob_id\": \"" SHA1 "\"\n  },\n"
-    "  \"model.safetensors\": {\n   \"size\": 9007199254740991,\n   \"blob_id\": \"" SHA1 "\",\n   \"lfs_sha256\": \"" SHA256 "\",\n"
+    "  \"model.safetensors\": {\n   \"size\": 9007199254740991,\n   \"blob_id\": \"" SHA1
+    "\",\n   \"lfs_sha256\": \"" SHA256 "\",\n"
     "   \"lfs_size\": 9007199254740991,\n   \"xet_hash\": \"" XET "\"\n  },\n"
-    "  \"\\u00fc/\\ud83d\\ude00.bin\": {\n   \"size\": 7,\n   \"blob_id\": \"" SHA1 "\",\n   \"lfs_sha256\": \"" SHA256 "\",\n"
+    "  \"\\u00fc/\\ud83d\\ude00.bin\": {\n   \"size\": 7,\n   \"blob_id\": \"" SHA1 "\",\n   \"lfs_sha256\": \"" SHA256
+    "\",\n"
     "   \"lfs_size\": 7\n  }\n }\n}";
 
 static bool same_file(const struct listed_file *a, const struct listed_file *b)
@@ -110,15 +113,18 @@ static void test_write(void)
     CHECK(io_read_file(&text, &n, store.repo_dir, FILE_NAME, 1 << 20, &err) == HFP_OK &&
               n == sizeof as_python_writes - 1 && memcmp(text, as_python_writes, n) == 0,
           "byte for byte as Python writes it");
-    CHECK(io->fstatat(store.repo_dir, FILE_NAME, &st, 0) == 0 && (st.st_mode & 07777) == 0644, "with the mode of the cache");
-    if (!CHECK(trees_read(&back, &store, COMMIT, &err) == HFP_OK && listing_count(back) == 4, "it is read (%s)", err.message))
+    CHECK(io->fstatat(store.repo_dir, FILE_NAME, &st, 0) == 0 && (st.st_mode & 07777) == 0644,
+          "with the mode of the cache");
+    if (!CHECK(trees_read(&back, &store, COMMIT, &err) == HFP_OK && listing_count(back) == 4, "it is read (%s)",
+               err.message))
         return;
     for (size_t i = 0; i < 4; i++)
         CHECK(same_file(listing_at(back, i), listing_at(l, i)), "file %zu comes back as it was", i);
     CHECK(listing_find(back, "config.json") != NULL, "and sealed");
     store.file_mode = 0600;
     CHECK(trees_write(&store, COMMIT, l, NULL) == HFP_OK && io->fstatat(store.repo_dir, FILE_NAME, &st, 0) == 0 &&
-              (st.st_mode & 07777) == 0600, "an existing one is replaced, a private cache stays private");
+              (st.st_mode & 07777) == 0600,
+          "an existing one is replaced, a private cache stays private");
     store.file_mode = 0644;
 }
 
@@ -137,7 +143,8 @@ static void test_places(void)
     other.is_local = true;
     other.local_notes = store.repo_dir;
     CHECK(trees_write(&other, COMMIT, l, NULL) == HFP_OK && io_exists(store.repo_dir, FILE_NAME) &&
-              trees_read(&back, &other, COMMIT, NULL) == HFP_OK, "for --local-dir it lies among the notes there");
+              trees_read(&back, &other, COMMIT, NULL) == HFP_OK,
+          "for --local-dir it lies among the notes there");
 }
 
 #define ENTRY "{\"size\":5,\"blob_id\":\"" SHA1 "\"}"
@@ -146,15 +153,21 @@ static void test_places(void)
 
 static void test_shapes(void)
 {
-    static const struct { const char *name, *text; bool good; size_t files; } rows[] = {
+    static const struct {
+        const char *name, *text;
+        bool good;
+        size_t files;
+    } rows[] = {
         { "no files", DOC(""), true, 0 },
         { "compact", DOC("\"a\":" ENTRY ",\"b/c\":" ENTRY), true, 2 },
         { "space everywhere", " {\n\"format_version\"\t:\r1 , \"files\" : { \"a\" : " ENTRY " } } \n", true, 1 },
         { "version last", "{\"files\":{\"a\":" ENTRY "},\"format_version\":1}", true, 1 },
-        { "an unknown key", "{\"x\":{\"y\":[\"}]\\\"\",{},1.5e-3,null]},\"format_version\":1,\"z\":\"{\",\"files\":{}}", true, 0 },
+        { "an unknown key", "{\"x\":{\"y\":[\"}]\\\"\",{},1.5e-3,null]},\"format_version\":1,\"z\":\"{\",\"files\":{}}",
+          true, 0 },
         { "escaped keys", "{\"\\u0066ormat_version\":1,\"f\\u0069les\":{\"\\u0061\":" ENTRY "}}", true, 1 },
         { "unknown keys in an entry", DOC("\"a\":{\"size\":5,\"blob_id\":\"" SHA1 "\",\"new\":[{\"}\":1}]}"), true, 1 },
-        { "null is absent", DOC("\"a\":{\"size\":5,\"blob_id\":\"" SHA1 "\",\"lfs_sha256\":null,\"xet_hash\":null}"), true, 1 },
+        { "null is absent", DOC("\"a\":{\"size\":5,\"blob_id\":\"" SHA1 "\",\"lfs_sha256\":null,\"xet_hash\":null}"),
+          true, 1 },
         { "keys out of order", DOC("\"b\":" ENTRY ",\"a\":" ENTRY), true, 2 },
         { "nothing", "", false, 0 },
         { "version 2", "{\"format_version\":2,\"files\":{}}", false, 0 },
@@ -199,7 +212,8 @@ static void test_shapes(void)
         if (rows[i].good)
             CHECK(rc == HFP_OK && listing_count(l) == rows[i].files, "%s: read (%s)", rows[i].name, err.message);
         else
-            CHECK(rc == HFP_E_CORRUPT && err.code == HFP_E_CORRUPT && !l, "%s: refused (%s)", rows[i].name, err.message);
+            CHECK(rc == HFP_E_CORRUPT && err.code == HFP_E_CORRUPT && !l, "%s: refused (%s)", rows[i].name,
+                  err.message);
     }
 }
 
@@ -222,10 +236,11 @@ static void test_depth(void)
     for (int levels = 64; levels <= 65; levels++) {
         AUTO(listing_freep) struct listing *l = NULL;
         char text[256];
-        int n = snprintf(text, sizeof text, "{\"x\":%.*s%.*s,\"format_version\":1,\"files\":{}}", levels, deep, levels, flat);
+        int n = snprintf(text, sizeof text, "{\"x\":%.*s%.*s,\"format_version\":1,\"files\":{}}", levels, deep, levels,
+                         flat);
         put_raw(text, (size_t)n);
-        CHECK(trees_read(&l, &store, COMMIT, NULL) == (levels == 64 ? HFP_OK : HFP_E_CORRUPT), "%d levels in what is skipped",
-              levels);
+        CHECK(trees_read(&l, &store, COMMIT, NULL) == (levels == 64 ? HFP_OK : HFP_E_CORRUPT),
+              "%d levels in what is skipped", levels);
     }
 }
 
@@ -234,13 +249,23 @@ static void test_sizes(void)
 {
     enum { BIG = 300000 };
     AUTO_FREE char *text = malloc(BIG + 4096);
-    static const struct { const char *name, *head, *tail; char fill; size_t n; int rc; } rows[] = {
+    static const struct {
+        const char *name, *head, *tail;
+        char fill;
+        size_t n;
+        int rc;
+    } rows[] = {
         { "much space", "{", "\"format_version\":1,\"files\":{\"a\":" ENTRY "}}", ' ', BIG, HFP_OK },
-        { "an unknown key of 300 KB is skipped", "{\"x\":\"", "\",\"format_version\":1,\"files\":{}}", 'x', BIG, HFP_OK },
+        { "an unknown key of 300 KB is skipped", "{\"x\":\"", "\",\"format_version\":1,\"files\":{}}", 'x', BIG,
+          HFP_OK },
         { "so is one full of escapes", "{\"x\":\"", "\",\"format_version\":1,\"files\":{}}", '\\', BIG, HFP_OK },
-        { "an entry of 16 KB is not", "{\"format_version\":1,\"files\":{\"a\":{\"x\":\"", "\"}}}", 'x', 16384, HFP_E_CORRUPT },
-        { "an entry of 15 KB is read", "{\"format_version\":1,\"files\":{\"a\":{\"size\":5,\"blob_id\":\"" SHA1 "\",\"x\":\"", "\"}}}", 'x', 15000, HFP_OK },
-        { "a name of 16 KB is not", "{\"format_version\":1,\"files\":{\"", "\":" ENTRY "}}", 'x', 16384, HFP_E_CORRUPT },
+        { "an entry of 16 KB is not", "{\"format_version\":1,\"files\":{\"a\":{\"x\":\"", "\"}}}", 'x', 16384,
+          HFP_E_CORRUPT },
+        { "an entry of 15 KB is read",
+          "{\"format_version\":1,\"files\":{\"a\":{\"size\":5,\"blob_id\":\"" SHA1 "\",\"x\":\"", "\"}}}", 'x', 15000,
+          HFP_OK },
+        { "a name of 16 KB is not", "{\"format_version\":1,\"files\":{\"", "\":" ENTRY "}}", 'x', 16384,
+          HFP_E_CORRUPT },
         { "brackets without end cost no stack", "{\"x\":", "", '[', BIG, HFP_E_CORRUPT },
         { "a number without end", "{\"format_version\":", "", '1', BIG, HFP_E_CORRUPT },
     };
@@ -318,7 +343,8 @@ static void test_faults(void)
         int rc = trees_write(&store, COMMIT, l, NULL);
         io = &io_system;
         CHECK(rc == HFP_E_NO_SPACE, "fault %zu: a full disk is said", i);
-        CHECK(trees_read(&back, &store, COMMIT, NULL) == HFP_OK && listing_find(back, "old"), "fault %zu: the old one stays", i);
+        CHECK(trees_read(&back, &store, COMMIT, NULL) == HFP_OK && listing_find(back, "old"),
+              "fault %zu: the old one stays", i);
         listing_freep(&back);
     }
     ops[0] = io_system;
@@ -381,8 +407,8 @@ static void test_memory(void)
     io = &io_system;
     if (!CHECK(rc == HFP_OK && listing_count(back) == FILES, "and read (%llu ms)", (unsigned long long)ms))
         return;
-    CHECK(heap_peak <= 2 * one_listing + (1u << 20), "with at most 1 MiB beside the listing it makes (%zu KiB for both)",
-          heap_peak >> 10);
+    CHECK(heap_peak <= 2 * one_listing + (1u << 20),
+          "with at most 1 MiB beside the listing it makes (%zu KiB for both)", heap_peak >> 10);
     bool same = listing_count(back) == FILES;
     for (size_t i = 0; i < FILES && same; i++)
         same = same_file(listing_at(l, i), listing_at(back, i));

@@ -8,7 +8,11 @@
 
 static void test_next(void)
 {
-    static const struct { const char *name, *bytes; uint32_t c; size_t n; } rows[] = {
+    static const struct {
+        const char *name, *bytes;
+        uint32_t c;
+        size_t n;
+    } rows[] = {
         { "the end", "", 0, 0 },
         { "ASCII", "a", 'a', 1 },
         { "two bytes", "\xc3\xa9", 0xE9, 2 },
@@ -35,15 +39,31 @@ static void test_next(void)
 
 static void test_show(void)
 {
-    static const struct { const char *name, *text; size_t size; const char *want; } rows[] = {
+    static const struct {
+        const char *name, *text;
+        size_t size;
+        const char *want;
+    } rows[] = {
         { "plain words stay", "a b.c \xc3\xa9", 32, "a b.c \xc3\xa9" },
         { "an escape sequence is defused", "a\x1b[2Jb\n", 32, "a [2Jb " },
-        { "C1 and DEL too", "a\xc2\x9b" "b\x7f", 32, "a b " },
-        { "marks that reorder text too", "a\xe2\x80\xae" "b", 32, "a b" },
-        { "a broken byte becomes ?", "a\xff" "b", 32, "a?b" },
+        { "C1 and DEL too",
+          "a\xc2\x9b"
+          "b\x7f",
+          32, "a b " },
+        { "marks that reorder text too",
+          "a\xe2\x80\xae"
+          "b",
+          32, "a b" },
+        { "a broken byte becomes ?",
+          "a\xff"
+          "b",
+          32, "a?b" },
         { "what just fits is whole", "1234567", 8, "1234567" },
         { "what is too long is cut", "12345678", 8, "1234..." },
-        { "between characters", "123\xc3\xa9" "6789", 8, "123..." },
+        { "between characters",
+          "123\xc3\xa9"
+          "6789",
+          8, "123..." },
         { "four bytes at the edge", "\xf0\x9f\x98\x80\xf0\x9f\x98\x80", 8, "\xf0\x9f\x98\x80..." },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -56,10 +56,10 @@ struct world {
     unsigned held_count;
     uint64_t write_ns; /* how long the owner keeps a block */
     struct answer_context context;
-    char fault[200];   /* the first broken invariant */
-    bool stuck;        /* nothing would ever happen again */
+    char fault[200]; /* the first broken invariant */
+    bool stuck;      /* nothing would ever happen again */
     void (*serve)(struct world *w, const struct http_request *r, struct fh_answer *a);
-    uint64_t number;   /* of requests, for scripts */
+    uint64_t number; /* of requests, for scripts */
     uint64_t random;
     unsigned param;
 };
@@ -117,7 +117,8 @@ static inline void tw_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, u
     struct world *w = f->w;
     static uint8_t want[BLOCK];
     fh_content(want, index * BLOCK, n, f->seed);
-    TW_EXPECT(n == MIN(BLOCK, f->size - index * BLOCK), "block %llu of %s has %zu bytes", (unsigned long long)index, f->path, n);
+    TW_EXPECT(n == MIN(BLOCK, f->size - index * BLOCK), "block %llu of %s has %zu bytes", (unsigned long long)index,
+              f->path, n);
     TW_EXPECT(memcmp(buf, want, n) == 0, "block %llu of %s has wrong content", (unsigned long long)index, f->path);
     TW_EXPECT(f->wanted[index], "block %llu of %s came unasked", (unsigned long long)index, f->path);
     f->delivered[index]++;
@@ -156,20 +157,32 @@ struct tw_options {
     uint64_t chunk_bytes, seed;
 };
 
-static inline void tw_begin(struct world *w, void (*serve)(struct world *, const struct http_request *, struct fh_answer *),
+static inline void tw_begin(struct world *w,
+                            void (*serve)(struct world *, const struct http_request *, struct fh_answer *),
                             struct tw_options o)
 {
     struct hfp_err err;
-    *w = (struct world){ .now_ns = 1000 * NS_PER_S, .serve = serve, .buffers = o.buffers ? o.buffers : POOL_BUFFERS,
-                         .random = o.seed, .context = { .repo = "ns/name", .revision = "main", .page_url = HUB } };
+    *w = (struct world){ .now_ns = 1000 * NS_PER_S,
+                         .serve = serve,
+                         .buffers = o.buffers ? o.buffers : POOL_BUFFERS,
+                         .random = o.seed,
+                         .context = { .repo = "ns/name", .revision = "main", .page_url = HUB } };
     fh_init(&w->http, &w->now_ns, tw_script, w);
     w->http.resumes_later = o.seed % 2;
     int rc = pool_new(&w->pool, w->buffers, &err);
     rc |= hosts_new(&w->hosts, NULL, HFP_ANY_FAMILY, &err);
-    struct transfer_config c = { .http = &w->http.base, .pool = w->pool, .hosts = w->hosts, .log = &w->log,
-                                 .deadlines = deadlines_default(), .max_connections = o.max_connections,
-                                 .chunk_bytes = o.chunk_bytes ? o.chunk_bytes : 50 * MB, .endpoint = HUB,
-                                 .token = "hf_secret", .now = tw_now, .now_ctx = w, .seed = o.seed };
+    struct transfer_config c = { .http = &w->http.base,
+                                 .pool = w->pool,
+                                 .hosts = w->hosts,
+                                 .log = &w->log,
+                                 .deadlines = deadlines_default(),
+                                 .max_connections = o.max_connections,
+                                 .chunk_bytes = o.chunk_bytes ? o.chunk_bytes : 50 * MB,
+                                 .endpoint = HUB,
+                                 .token = "hf_secret",
+                                 .now = tw_now,
+                                 .now_ctx = w,
+                                 .seed = o.seed };
     rc |= transfer_new(&w->t, &c, &err);
     assert(rc == HFP_OK);
     tw_group_new(w, 0, o.max_rounds);
@@ -217,7 +230,8 @@ static inline void tw_check_segment(struct world *w, const struct segment *s)
     TW_EXPECT(s->buf || s->pos % BLOCK == 0, "bytes of a block without a buffer");
     TW_EXPECT(!s->spare, "a spare buffer is kept");
     for (int i = 0; i < 2; i++)
-        TW_EXPECT(!s->run[i] || (s->run[i]->segment == s && s->run[i]->state != RUN_IDLE && s->run[i]->fetch == s->fetch),
+        TW_EXPECT(!s->run[i] ||
+                      (s->run[i]->segment == s && s->run[i]->state != RUN_IDLE && s->run[i]->fetch == s->fetch),
                   "a segment's runner points elsewhere");
 }
 
@@ -227,7 +241,8 @@ static inline void tw_check_cover(struct world *w, const struct tw_file *f)
         unsigned n = (f->fetch->wanted[b / 8] >> (b % 8) & 1) + (f->delivered[b] > 0);
         for (const struct segment *s = f->fetch->segments; s; s = s->next)
             n += b >= s->pos / BLOCK && b < blocks_up(s->end);
-        TW_EXPECT(n == f->wanted[b] || f->fetch->failed, "block %llu of %s is in %u places", (unsigned long long)b, f->path, n);
+        TW_EXPECT(n == f->wanted[b] || f->fetch->failed, "block %llu of %s is in %u places", (unsigned long long)b,
+                  f->path, n);
         TW_EXPECT(f->delivered[b] <= 1, "block %llu of %s came twice", (unsigned long long)b, f->path);
     }
 }
@@ -243,19 +258,20 @@ static inline void tw_check_counts(struct world *w)
         TW_EXPECT(r->state == RUN_IDLE || !r->segment || r->segment->run[0] == r || r->segment->run[1] == r,
                   "a runner's segment does not know it");
     }
-    TW_EXPECT(running == w->t->running && running == fh_running(&w->http), "%u run, counted %u, on the wire %u", running,
-              w->t->running, fh_running(&w->http));
+    TW_EXPECT(running == w->t->running && running == fh_running(&w->http), "%u run, counted %u, on the wire %u",
+              running, w->t->running, fh_running(&w->http));
     unsigned by_group = 0, by_remote = 0;
     for (const struct group *g = w->t->groups; g; g = g->next)
         by_group += g->running;
     for (unsigned i = 0; i < w->t->remotes; i++)
         by_remote += w->t->remote[i].running;
-    TW_EXPECT(by_group == running && by_remote == running, "%u run, by group %u, by server %u", running, by_group, by_remote);
+    TW_EXPECT(by_group == running && by_remote == running, "%u run, by group %u, by server %u", running, by_group,
+              by_remote);
     for (unsigned i = 0; i < w->files; i++)
         for (const struct segment *s = w->file[i].fetch ? w->file[i].fetch->segments : NULL; s; s = s->next)
             taken += (s->buf != NULL) + (s->spare != NULL);
-    TW_EXPECT(taken == pool_taken(w->pool) && taken + pool_free_count(w->pool) == w->buffers, "buffers: %u in use, %u taken, %u free",
-              taken, pool_taken(w->pool), pool_free_count(w->pool));
+    TW_EXPECT(taken == pool_taken(w->pool) && taken + pool_free_count(w->pool) == w->buffers,
+              "buffers: %u in use, %u taken, %u free", taken, pool_taken(w->pool), pool_free_count(w->pool));
 }
 
 static inline void tw_check(struct world *w)
