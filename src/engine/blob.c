@@ -1,8 +1,6 @@
 #include "engine/internal.h"
 
 #include "base/auto.h"
-#include "base/units.h"
-#include "cache/lock.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -86,239 +84,22 @@ void blob_free(struct blob *b)
     free(b);
 }
 
-/* ---- tasks that wait for the disk ---- */
-
-enum errand { ERRAND_CLAIM, ERRAND_PROVE, ERRAND_LINK, ERRAND_CLOSE };
-
-struct errand_task {
-    struct task task;
-    struct blob *blob;
-    enum errand errand;
-    int64_t unix_s;
-    /* results */
-    enum blob_event outcome;
-    struct partial_look look;
-    long holder;
-    struct prove prove;
-    struct hfp_err err;
-};
-
-static int link_all(const struct blob *b, int64_t unix_s, struct hfp_err *err)
-{
-    const struct job *job = b->job;
-    if (links_come_last(&b->place))
-        return HFP_OK;
-    for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
-        const char *path = listing_at(job->listing, f)->path;
-        if (publish_linked(&b->place, job->commit, path))
-            continue;
-        int rc = publish_link(&b->place, job->commit, path, unix_s, err);
-        if (rc)
-            return rc;
-    }
-    return HFP_OK;
-}
-
-/* What lies there is not the file that we read and found wrong: someone else has repaired it meanwhile. */
-static bool replaced(const struct blob *b, const struct stat *now)
-{
-    return b->bad.st_ino != now->st_ino || b->bad.st_ctim.tv_sec != now->st_ctim.tv_sec ||
-           b->bad.st_ctim.tv_nsec != now->st_ctim.tv_nsec;
-}
-
-/* Under the lock: someone else may have finished it while we waited. */
-static int claim_locked(struct errand_task *e)
-{
-    struct blob *b = e->blob;
-    const struct spec *spec = &b->job->spec;
-    struct receipt_look look = { 0 };
-    if (b->file->size_bytes == 0) {
-        e->outcome = BLOBEV_HERE;
-        return publish_empty(&b->place, e->unix_s, &e->err);
-    }
-    if (!spec->force) {
-        receipt_look(&look, &b->place);
-        if (look.file_present && (!b->damaged || replaced(b, &look.st))) {
-            e->outcome = look.verdict == RECEIPT_HOLDS ? BLOBEV_HERE : BLOBEV_PRESENT;
-            return HFP_OK;
-        }
-    }
-    e->outcome = BLOBEV_CLAIMED;
-    if (b->damaged || look.file_wrong_size)
-        return partial_demote(&b->partial, &b->place, b->job->commit, e->unix_s, &e->err);
-    return partial_claim(&b->partial, &b->place, b->job->commit, spec->force, e->unix_s, &e->err);
-}
-
-static void claim_run(struct errand_task *e)
-{
-    struct blob *b = e->blob;
-    int rc = place_prepare(&b->place, &e->err);
-    if (!rc && b->lock_fd < 0)
-        rc = lock_try(&b->lock_fd, &b->place, &e->err);
-    if (!rc)
-        rc = claim_locked(e);
-    if (!rc)
-        e->err.code = HFP_OK; /* of a try that was overcome */
-    if (rc == HFP_E_LOCKED) {
-        fd_closep(&b->lock_fd);
-        partial_look(&e->look, &b->place, e->unix_s);
-        e->holder = lock_holder(&b->place);
-        e->outcome = BLOBEV_LOCKED;
-        e->err.code = HFP_OK;
-    }
-}
-
-static void prove_run(struct errand_task *e)
-{
-    struct blob *b = e->blob;
-    e->prove = (struct prove){ .place = &b->place, .stop = &b->job->stop, .read_bytes = &b->job->read_bytes };
-    if (prove_file(&e->prove, e->unix_s, &e->err) == HFP_OK)
-        e->outcome = e->prove.verdict == PROVE_MATCHES ? BLOBEV_RIGHT : BLOBEV_WRONG;
-}
-
-static void close_run(struct errand_task *e)
-{
-    struct blob *b = e->blob;
-    if (b->partial) {
-        bool keep =
-            !b->small && (b->partial->recorded_blocks > 0 || b->counted_bytes > 0 || b->partial->guessed_blocks > 0);
-        if (keep)
-            partial_sync(b->partial, e->unix_s, NULL);
-        partial_close(b->partial, keep);
-        b->partial = NULL;
-    }
-    fd_closep(&b->lock_fd);
-    e->outcome = BLOBEV_CLOSED;
-}
-
-static void errand_run(struct task *t)
-{
-    struct errand_task *e = container_of(t, struct errand_task, task);
-    switch (e->errand) {
-    case ERRAND_CLAIM:
-        claim_run(e);
-        break;
-    case ERRAND_PROVE:
-        prove_run(e);
-        break;
-    case ERRAND_LINK:
-        link_all(e->blob, e->unix_s, &e->err);
-        partial_sweep(&e->blob->place, e->unix_s);
-        fd_closep(&e->blob->lock_fd);
-        e->outcome = BLOBEV_PUBLISHED;
-        break;
-    case ERRAND_CLOSE:
-        close_run(e);
-        break;
-    }
-}
-
-static void locked(struct blob *b, const struct errand_task *e)
-{
-    uint64_t now_ns = core_now(b->job->core);
-    bool grew = e->look.bytes_seen > b->holder_bytes;
-    b->holder = e->holder;
-    b->holder_bytes = e->look.bytes_seen;
-    if (b->locked_since_ns == 0 || grew)
-        b->locked_since_ns = now_ns;
-}
-
-static void proved(struct blob *b, const struct errand_task *e)
-{
-    struct job *job = b->job;
-    if (e->outcome == BLOBEV_RIGHT) {
-        pipeline_count(b, b->file->size_bytes - b->counted_bytes);
-        return;
-    }
-    running_damaged(b);
-    b->bad = e->prove.st;
-    char text[200], size[UNITS_TEXT], where[UNITS_TEXT];
-    bool absent = e->prove.verdict == PROVE_ABSENT;
-    uint64_t at = e->prove.first_bad * BLOCK_BYTES;
-    if (e->prove.blocks_known && e->prove.bad_blocks == 1)
-        snprintf(text, sizeof text, "block %llu (%s at %s)", (unsigned long long)e->prove.first_bad,
-                 units_bytes(size, block_length(b->file->size_bytes, e->prove.first_bad)), units_bytes(where, at));
-    else if (e->prove.blocks_known && e->prove.bad_blocks > 1)
-        snprintf(text, sizeof text, "%llu of %llu blocks, the first is block %llu at %s",
-                 (unsigned long long)e->prove.bad_blocks, (unsigned long long)b->blocks,
-                 (unsigned long long)e->prove.first_bad, units_bytes(where, at));
-    else
-        snprintf(text, sizeof text, absent ? "missing" : "content is not what the Hub lists");
-    note_file(job, b->file, absent ? HFP_FILE_MISSING : HFP_FILE_DAMAGED, text);
-    if (job->spec.verb != HFP_VERIFY && !absent)
-        note_text(job, HFP_LOG_WARN, b->file->path, "damaged: %s", text);
-    job->files_missing += absent;
-    job->files_damaged += !absent;
-    running_name_file(job, b->file->path, text);
-}
-
-static void errand_done(struct task *t)
-{
-    AUTO_FREE struct errand_task *e = container_of(t, struct errand_task, task);
-    struct blob *b = e->blob;
-    b->busy--;
-    b->job->busy--;
-    if (e->errand == ERRAND_CLOSE) {
-        blob_move(b, BLOBEV_CLOSED);
-        return;
-    }
-    if (b->failed)
-        return; /* blob_turn closes it */
-    if (e->err.code != HFP_OK) {
-        err_wrap(&e->err, "%s", b->file->path);
-        blob_fail(b, &e->err);
-        return;
-    }
-    if (e->outcome == BLOBEV_LOCKED)
-        locked(b, e);
-    if (e->errand == ERRAND_PROVE)
-        proved(b, e);
-    if (e->errand == ERRAND_PROVE && b->job->spec.verb == HFP_VERIFY) {
-        running_verified(b, e->outcome == BLOBEV_RIGHT);
-        return;
-    }
-    if (e->errand == ERRAND_PROVE && e->outcome == BLOBEV_WRONG && b->job->local_only) { /* no request may be sent */
-        err_set(&e->err, HFP_E_OFFLINE, "offline, and incomplete: %s is not what the Hub lists", b->file->path);
-        blob_fail(b, &e->err);
-        return;
-    }
-    blob_move(b, e->outcome);
-}
-
-static void errand(struct blob *b, enum errand what, enum work_lane lane)
-{
-    struct errand_task *e = calloc(1, sizeof *e);
-    if (!e) {
-        struct hfp_err err;
-        err_nomem(&err);
-        blob_fail(b, &err);
-        return;
-    }
-    *e = (struct errand_task){ .task = { .run = errand_run, .done = errand_done },
-                               .blob = b,
-                               .errand = what,
-                               .unix_s = core_unix_s(b->job->core) };
-    b->busy++;
-    b->job->busy++;
-    work_submit(b->job->core->config.work, lane, &e->task);
-}
-
 /* What a state does on arrival. */
 static void enter(struct blob *b)
 {
     struct hfp_err err;
     switch (b->state) {
     case BLOB_CLAIM:
-        errand(b, ERRAND_CLAIM, LANE_FILES);
+        errand_begin(b, ERRAND_CLAIM);
         break;
     case BLOB_LOCKED:
         b->locked_retry_ns = core_now(b->job->core) + 500 * NS_PER_MS;
         break;
     case BLOB_PROVE:
-        errand(b, ERRAND_PROVE, LANE_HASH);
+        errand_begin(b, ERRAND_PROVE);
         break;
     case BLOB_LINK:
-        errand(b, ERRAND_LINK, LANE_FILES);
+        errand_begin(b, ERRAND_LINK);
         break;
     case BLOB_FETCH:
         if (b->partial->adopted_from[0])
@@ -339,7 +120,7 @@ static void enter(struct blob *b)
         running_ready(b);
         break;
     case BLOB_CLOSE:
-        errand(b, ERRAND_CLOSE, LANE_FILES);
+        errand_begin(b, ERRAND_CLOSE);
         break;
     case BLOB_END:
         running_ended(b);
@@ -398,7 +179,7 @@ void blob_turn(struct blob *b, uint64_t now_ns)
         fetch_free(ptr_steal(&b->fetch));
         fetch_free(ptr_steal(&b->again));
         if (b->busy == 0 && b->state == BLOB_CLOSE)
-            errand(b, ERRAND_CLOSE, LANE_FILES); /* there was no memory for it before */
+            errand_begin(b, ERRAND_CLOSE); /* there was no memory for it before */
         if (b->busy == 0 && closable(b)) {
             pipeline_drop_handed(b);
             blob_move(b, BLOBEV_FAIL);

@@ -1,7 +1,7 @@
 /* engine/internal.h: the structs of the engine, for the files of this folder alone.
  *
  * core: one engine without its thread. job: one call of hfp_start(). blob: one content on its way into place. All of it
- * lives on the loop's thread; tasks (engine/tasks.h) carry copies or lend what nobody else touches meanwhile. */
+ * lives on the loop's thread; tasks carry copies or lend what nobody else touches meanwhile. */
 #ifndef HFP_ENGINE_INTERNAL_H
 #define HFP_ENGINE_INTERNAL_H
 
@@ -265,7 +265,11 @@ void blob_fail(struct blob *b, const struct hfp_err *err);
 void blob_published(struct blob *b, const struct hfp_err *err);
 bool blob_is_active(const struct blob *b);
 
-/* pipeline.c: blocks from the wire to the disk and into the hash */
+/* errands.c: tasks of one content that wait for the disk */
+enum errand { ERRAND_CLAIM, ERRAND_PROVE, ERRAND_LINK, ERRAND_CLOSE };
+void errand_begin(struct blob *b, enum errand what);
+
+/* pipeline.c: blocks from the wire to the disk; hashing.c: and into the hash */
 int pipeline_begin(struct blob *b, struct hfp_err *err);
 void pipeline_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer);
 void pipeline_failed(void *ctx, const struct hfp_err *err);

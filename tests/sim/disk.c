@@ -5,136 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <unistd.h>
+
+/* The table of system calls over the simulated disk. */
 
 #define FDS 1024
 #define FIRST_FD 1000 /* never a real descriptor: a call that bypasses base/io fails loudly */
-#define LINKS_MAX 16
 
-struct disk *disk;
 static struct inode *fd_inode[FDS];
-
-/* ---- inodes ---- */
-
-struct inode *inode_new(mode_t mode)
-{
-    struct inode *i = calloc(1, sizeof *i);
-    i->mode = mode;
-    i->ino = disk->next_ino++;
-    i->mtime.tv_sec = i->ctime.tv_sec = (time_t)(sim->now_ns / NS_PER_S);
-    i->mtime.tv_nsec = i->ctime.tv_nsec = (long)(sim->now_ns % NS_PER_S);
-    i->all = disk->all;
-    disk->all = i;
-    return i;
-}
-
-struct inode *entries_find(const struct entries *e, const char *name)
-{
-    for (unsigned i = 0; i < e->n; i++)
-        if (strcmp(e->list[i].name, name) == 0)
-            return e->list[i].inode;
-    return NULL;
-}
-
-void entries_set(struct entries *e, const char *name, struct inode *inode)
-{
-    for (unsigned i = 0; i < e->n; i++) {
-        if (strcmp(e->list[i].name, name) != 0)
-            continue;
-        if (inode)
-            e->list[i].inode = inode;
-        else
-            e->list[i] = e->list[--e->n];
-        return;
-    }
-    if (!inode)
-        return;
-    if (e->n == e->cap) {
-        e->cap = e->cap ? 2 * e->cap : 8;
-        e->list = realloc(e->list, e->cap * sizeof *e->list);
-    }
-    snprintf(e->list[e->n].name, sizeof e->list[0].name, "%s", name);
-    e->list[e->n++].inode = inode;
-}
-
-static void touch(struct inode *i)
-{
-    sim->now_ns++; /* no two changes share a time stamp */
-    i->mtime.tv_sec = i->ctime.tv_sec = (time_t)(sim->now_ns / NS_PER_S);
-    i->mtime.tv_nsec = i->ctime.tv_nsec = (long)(sim->now_ns % NS_PER_S);
-}
 
 static void touch_ctime(struct inode *i)
 {
     struct timespec mtime = i->mtime;
-    touch(i);
+    inode_touch(i);
     i->mtime = mtime;
-}
-
-void inode_resize(struct inode *i, uint64_t size)
-{
-    if (size > i->cap) {
-        i->cap = size * 2;
-        i->data = realloc(i->data, (size_t)i->cap);
-    }
-    if (size > i->size)
-        memset(i->data + i->size, 0, (size_t)(size - i->size));
-    disk->used += size - i->size;
-    i->size = size;
-}
-
-/* ---- paths ---- */
-
-static struct inode *walk(struct inode *base, const char *path, bool follow, struct inode **parent, char last[256],
-                          unsigned depth)
-{
-    struct inode *at = *path == '/' ? disk->root : base, *up = at;
-    char part[256] = ".";
-    while (at) {
-        while (*path == '/')
-            path++;
-        if (!*path)
-            break;
-        size_t n = strcspn(path, "/");
-        bool is_last = path[n + strspn(path + n, "/")] == 0;
-        snprintf(part, sizeof part, "%.*s", (int)MIN(n, sizeof part - 1), path);
-        path += n;
-        if (!S_ISDIR(at->mode)) {
-            errno = ENOTDIR;
-            return NULL;
-        }
-        up = at;
-        if (strcmp(part, ".") == 0)
-            continue;
-        at = strcmp(part, "..") == 0 ? entries_find(&up->now, "..") : entries_find(&up->now, part);
-        if (at && S_ISLNK(at->mode) && (!is_last || follow)) {
-            char target[512];
-            snprintf(target, sizeof target, "%.*s", (int)at->size, (const char *)at->data);
-            if (depth >= LINKS_MAX) {
-                errno = ELOOP;
-                return NULL;
-            }
-            at = walk(up, target, true, NULL, NULL, depth + 1);
-        }
-        if (!at && !is_last) {
-            errno = ENOENT;
-            return NULL;
-        }
-    }
-    if (parent)
-        *parent = up;
-    if (last)
-        memcpy(last, part, sizeof part);
-    if (!at)
-        errno = ENOENT;
-    return at;
-}
-
-struct inode *disk_walk(struct inode *base, const char *path, bool follow, struct inode **parent, char last[256])
-{
-    if (parent)
-        *parent = NULL;
-    return walk(base, path, follow, parent, last, 0);
 }
 
 static struct inode *of_fd(int fd)
@@ -184,7 +67,7 @@ static int d_openat(int dir, const char *path, int flags, mode_t mode)
     if ((flags & O_TRUNC) && S_ISREG(i->mode)) {
         inode_resize(i, 0);
         i->truncated = true;
-        touch(i);
+        inode_touch(i);
     }
     for (int fd = 0; fd < FDS; fd++)
         if (!fd_inode[fd]) {
@@ -206,6 +89,13 @@ static int d_close(int fd)
     i->opens--;
     fd_inode[fd - FIRST_FD] = NULL;
     return 0;
+}
+
+void disk_close_all(void)
+{
+    for (int fd = 0; fd < FDS; fd++)
+        if (fd_inode[fd])
+            d_close(fd + FIRST_FD);
 }
 
 static ssize_t d_pread(int fd, void *buf, size_t n, off_t at)
@@ -239,7 +129,7 @@ static ssize_t d_pwrite(int fd, const void *buf, size_t n, off_t at)
         i->unsynced = realloc(i->unsynced, i->unsynced_cap * sizeof *i->unsynced);
     }
     i->unsynced[i->unsynced_n++] = (struct extent){ (uint64_t)at, n };
-    touch(i);
+    inode_touch(i);
     return (ssize_t)n;
 }
 
@@ -265,7 +155,7 @@ static int d_ftruncate(int fd, off_t size)
         return -1;
     inode_resize(i, (uint64_t)size);
     inode_sync(i, false);
-    touch(i);
+    inode_touch(i);
     return 0;
 }
 
@@ -529,110 +419,3 @@ const struct io_ops sim_disk = {
     .closedir = d_closedir,
     .utimensat = d_utimensat,
 };
-
-/* ---- for the world around ---- */
-
-void disk_put(const char *path, const void *data, size_t n)
-{
-    struct inode *at = disk->root;
-    char part[256];
-    for (const char *p = path; *p;) {
-        p += strspn(p, "/");
-        size_t k = strcspn(p, "/");
-        snprintf(part, sizeof part, "%.*s", (int)k, p);
-        p += k;
-        struct inode *next = entries_find(&at->now, part);
-        if (!next) {
-            next = inode_new(*p ? S_IFDIR | 0755 : S_IFREG | 0644);
-            if (*p) {
-                entries_set(&next->now, "..", at);
-                entries_set(&next->kept, "..", at);
-            }
-            entries_set(&at->now, part, next);
-            entries_set(&at->kept, part, next);
-        }
-        at = next;
-    }
-    inode_resize(at, n);
-    if (n)
-        memcpy(at->data, data, n);
-    inode_sync(at, false);
-}
-
-void disk_new(uint64_t capacity_bytes)
-{
-    disk = calloc(1, sizeof *disk);
-    disk->capacity = capacity_bytes;
-    disk->next_ino = 2;
-    disk->journal = sim_random(2) == 0;
-    disk->root = inode_new(S_IFDIR | 0755);
-    entries_set(&disk->root->now, "..", disk->root);
-    entries_set(&disk->root->kept, "..", disk->root);
-    disk_put("/proc/self/ns/pid", "", 0);
-    disk_put("/cache/.here", "", 0);
-}
-
-void disk_free(void)
-{
-    while (disk->all) {
-        struct inode *i = disk->all;
-        disk->all = i->all;
-        free(i->data);
-        free(i->safe);
-        free(i->unsynced);
-        free(i->now.list);
-        free(i->kept.list);
-        free(i);
-    }
-    free(disk->ops);
-    free(disk);
-    disk = NULL;
-    memset(fd_inode, 0, sizeof fd_inode);
-}
-
-void disk_new_process(void)
-{
-    char path[64], text[128];
-    for (int fd = 0; fd < FDS; fd++)
-        if (fd_inode[fd])
-            d_close(fd + FIRST_FD);
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)getpid());
-    int n = snprintf(text, sizeof text, "%d (sim) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %u 0", (int)getpid(),
-                     1000 + sim->incarnation);
-    disk_put(path, text, (size_t)n);
-    n = snprintf(text, sizeof text, "boot-%u\n", sim->faults.power ? sim->incarnation : 0);
-    disk_put("/proc/sys/kernel/random/boot_id", text, (size_t)n);
-}
-
-const uint8_t *disk_content(const char *path, uint64_t *size_bytes)
-{
-    struct inode *i = disk_walk(disk->root, path, true, NULL, NULL);
-    if (!i || !S_ISREG(i->mode))
-        return NULL;
-    *size_bytes = i->size;
-    return i->data ? i->data : (const uint8_t *)"";
-}
-
-void disk_rot(const char *path, uint64_t at)
-{
-    struct inode *i = disk_walk(disk->root, path, true, NULL, NULL);
-    if (!i || at >= i->size)
-        return;
-    i->data[at] ^= 16;
-    touch(i);
-    inode_sync(i, true);
-}
-
-void disk_each(const char *folder, void (*each)(const char *name, const uint8_t *data, uint64_t size_bytes, void *ctx),
-               void *ctx)
-{
-    struct inode *dir = disk_walk(disk->root, folder, true, NULL, NULL);
-    for (unsigned k = 0; dir && k < dir->now.n; k++)
-        if (S_ISREG(dir->now.list[k].inode->mode))
-            each(dir->now.list[k].name, dir->now.list[k].inode->data, dir->now.list[k].inode->size, ctx);
-}
-
-void disk_set_capacity(uint64_t bytes)
-{
-    disk->capacity = bytes;
-}

@@ -59,7 +59,9 @@ extern struct disk *disk;
 struct inode *inode_new(mode_t mode);
 struct inode *entries_find(const struct entries *e, const char *name);
 void entries_set(struct entries *e, const char *name, struct inode *inode); /* NULL removes */
+void inode_touch(struct inode *i); /* mtime and ctime are now, and no two nows are the same */
 void inode_resize(struct inode *i, uint64_t size);
+void disk_close_all(void);
 void dir_change(struct inode *dir, const char *name, struct inode *inode, uint64_t group);
 void inode_sync(struct inode *i, bool data_only);
 /* base: where a relative path begins. NULL and errno when it leads nowhere. */

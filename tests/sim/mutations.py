@@ -8,7 +8,7 @@ text is gone, tests/sim/mutate.py says so and fails: a mutation that no longer a
 MUTATIONS = [
     ("publish without syncing the data", "src/commit/publish.c",
      "        rc = io_fdatasync(pt->fd, err, pt->name);", "        rc = HFP_OK;"),
-    ("publish whatever was hashed", "src/engine/pipeline.c",
+    ("publish whatever was hashed", "src/engine/hashing.c",
      "bool right = content_id_equal(&id, &b->place.id);", "bool right = true;"),
     ("believe small files unseen", "src/engine/pipeline.c",
      "if (content_id_equal(&b->got, &b->place.id)) {", "if (b->got.kind == b->place.id.kind) {"),
@@ -26,7 +26,7 @@ MUTATIONS = [
      "(segment_is_head(r->segment) ? 0 : POOL_RESERVED)) {", "1000) {"),
     ("a limit that never opens again", "src/transfer/limit.c",
      "    return l->balance > 0;", "    return l->balance > (int64_t)l->bytes_per_s;"),
-    ("a bad kept block is not fetched again", "src/engine/pipeline.c",
+    ("a bad kept block is not fetched again", "src/engine/hashing.c",
      "    fetch_want(b->fetch, index);\n}\n\nstatic void front_finish", "}\n\nstatic void front_finish"),
     ("kept blocks are believed unread", "src/verify/front.c",
      "*good = memcmp(now, recorded[0], BLAKE3_BYTES) == 0;", "*good = true;"),

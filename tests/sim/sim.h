@@ -6,7 +6,7 @@
  *
  *   main.c    seeds, replay, shrinking       run.c     one run: incarnations, crashes, the loop
  *   heap.c    what happens when              world.c   the repository and the truth about it; the faults of a run
- *   wire.c    struct http: Hub and CDN       disk.c    struct io_ops: files, what is durable, legal crash states
+ *   wire.c    struct http: Hub and CDN       disk*.c   struct io_ops: files, what is durable, legal crash states
  *   workers.c struct work                    check.c   the promises, as assertions of their own */
 #ifndef HFP_TESTS_SIM_H
 #define HFP_TESTS_SIM_H

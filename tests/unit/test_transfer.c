@@ -1,13 +1,13 @@
 /* test_transfer.c: ranges over a few connections, whatever the server does.
  *
  * Each row is a server; after every step of every run all invariants of transfer_world.h hold.
- * Seen red on purpose: see the list at the end of this comment, one line for each promise.
- *   a lost range asked for again from its block's start (wire); the hedge's loser not dropped; a location kept after
- *   403; a refused fresh location not counted as a failure; the token sent to every host; running counts left up after
- *   a cut; a knock for ever beside a finished file; a hedge without a pause between tries; parts of one byte without a
- *   pause; a drain without an end; no buffer taken back from ranges nobody works on; a limit that never opens again;
- *   a group's pause that stops the other one; avoid kept for the last block only; the turn of held connections; the
- *   location kept over rounds; several whole answers at once from a server without ranges. */
+ * Seen red on purpose: a lost range asked for again from its block's start; the hedge's loser not dropped; a location kept
+ * after 403; a refused fresh location not counted as a failure; the token sent to every host; running counts left up
+ * after a cut; a knock for ever beside a finished file; a hedge without a pause between tries; parts of one byte without
+ * a pause; a drain without an end; no buffer taken back from ranges nobody works on; a limit that never opens again; a
+ * group's pause that stops the other one; avoid kept for the last block only; held connections that do not take turns;
+ * the location kept over rounds; several whole answers at once from a server without ranges; a redirect's server that
+ * inherits the Hub's address; no stealing, no hedge; peers forgotten that have finished before one that creeps. */
 #include "transfer_world.h"
 
 #include "tap.h"

@@ -1,0 +1,135 @@
+#include "engine/internal.h"
+
+#include "base/auto.h"
+
+#include <stdlib.h>
+
+/* The in-order hash of a file under way (verify/front.h): one step at a time on a hash worker, as far as blocks are there. */
+
+static unsigned front_items(struct blob *b, struct front_step *s)
+{
+    unsigned n = 0;
+    while (n < FRONT_STEP_BLOCKS && b->front + n < b->blocks) {
+        uint64_t i = b->front + n;
+        enum mark mark = b->mark[i];
+        if (mark != MARK_GUESS && mark != MARK_KEPT && mark != MARK_WRITTEN)
+            break;
+        s->item[n].source = b->rehash || mark == MARK_WRITTEN ? FRONT_TRUST
+                            : mark == MARK_KEPT               ? FRONT_CHECK
+                                                              : FRONT_LEARN;
+        for (unsigned k = 0; k < b->handed_count; k++)
+            if (b->handed[k].index == i)
+                s->item[n].buf = b->handed[k].buf;
+        n++;
+    }
+    return n;
+}
+
+static void front_bad(struct blob *b, uint64_t index)
+{
+    struct job *job = b->job;
+    size_t n = block_length(b->file->size_bytes, index);
+    b->mark[index] = MARK_ABSENT;
+    job->refetched_debt += n;
+    job->status.refetched_bytes += n;
+    if (b->damaged)
+        b->repaired_bytes += n;
+    note_text(job, HFP_LOG_INFO, b->file->path, "block %llu changed on disk since it was recorded; fetched again",
+              (unsigned long long)index);
+    fetch_want(b->fetch, index);
+}
+
+static void front_finish(struct blob *b)
+{
+    struct content_id id;
+    struct hfp_err err;
+    int rc = digest_end(b->digest, &id, &err);
+    digest_free(ptr_steal(&b->digest));
+    if (rc) {
+        blob_fail(b, &err);
+        return;
+    }
+    bool right = content_id_equal(&id, &b->place.id);
+    if (b->state == BLOB_REPAIR)
+        repairing_hashed(b, right);
+    else
+        blob_move(b, right ? BLOBEV_RIGHT : BLOBEV_WRONG);
+}
+
+static void front_hashed(struct blob *b, const struct front_step *s)
+{
+    for (unsigned i = 0; i < s->hashed; i++) {
+        uint64_t index = s->first + i;
+        if (s->item[i].source == FRONT_LEARN) {
+            size_t n = block_length(b->file->size_bytes, index);
+            pipeline_count(b, n);
+            b->job->status.adopted_bytes += n;
+        }
+        b->mark[index] = MARK_WRITTEN;
+    }
+    b->front += s->hashed;
+    if (b->fetch)
+        fetch_front(b->fetch, b->front);
+}
+
+static void front_done(struct task *t)
+{
+    AUTO_FREE struct front_step *s = container_of(t, struct front_step, task);
+    struct blob *b = s->owner;
+    b->hashing = false;
+    b->busy--;
+    b->job->busy--;
+    pipeline_drop_handed(b);
+    if (b->failed)
+        return;
+    front_hashed(b, s);
+    if (s->err.code != HFP_OK) {
+        err_wrap(&s->err, "%s", b->file->path);
+        blob_fail(b, &s->err);
+    } else if (s->bad) {
+        front_bad(b, b->front);
+    } else {
+        pipeline_front(b);
+    }
+}
+
+void pipeline_front(struct blob *b)
+{
+    bool wants = b->state == BLOB_FETCH || (b->state == BLOB_REPAIR && b->rehash);
+    if (!wants || b->hashing || b->failed || b->small || !b->digest)
+        return;
+    if (b->front == b->blocks) {
+        front_finish(b);
+        return;
+    }
+    struct front_step *s = calloc(1, sizeof *s);
+    if (!s)
+        return; /* memory may come back: the next written block tries again */
+    s->count = front_items(b, s);
+    if (s->count == 0) {
+        free(s);
+        pipeline_drop_handed(b);
+        return;
+    }
+    s->task = (struct task){ .run = front_step_run, .done = front_done };
+    s->owner = b;
+    s->digest = b->digest;
+    s->partial = b->partial;
+    s->first = b->front;
+    b->hashing = true;
+    b->busy++;
+    b->job->busy++;
+    work_submit(b->job->core->config.work, LANE_HASH, &s->task);
+}
+
+/* From the first block again, after blocks were replaced. */
+int pipeline_rehash(struct blob *b, struct hfp_err *err)
+{
+    b->front = 0;
+    b->rehash = true;
+    digest_free(ptr_steal(&b->digest));
+    int rc = digest_new(&b->digest, b->place.id.kind, b->place.size_bytes, err);
+    if (!rc)
+        pipeline_front(b);
+    return rc;
+}
