@@ -105,7 +105,7 @@ struct job {
     uint64_t reserved_bytes, fsid;
 
     uint64_t hub_since_ns; /* the Hub could have been reached since: the start, or the last resume */
-    uint64_t start_ns, sync_ns, tick_ns, progress_ns, wait_since_ns;
+    uint64_t start_ns, tick_ns;
     _Atomic uint64_t read_bytes; /* by prove tasks */
     uint64_t base_received;      /* received when the transfer began */
     uint64_t refetched_debt;     /* bytes counted before that turned out bad */

@@ -31,7 +31,6 @@ void running_begin(struct job *job)
     struct hfp_err err;
     struct group_events events = { .gave_up = job_gave_up, .ctx = job, .context = &job->context };
     job->next_blob = 0;
-    job->sync_ns = core_now(job->core);
     if (group_new(&job->group, job->core->transfer, &events, &job->patience, &err) != HFP_OK) {
         job_end(job, &err);
         return;
