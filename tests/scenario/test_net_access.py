@@ -1,4 +1,12 @@
-"""Who may have what: refusals told apart with what to do, redirects, and where the token goes."""
+"""Who may have what: refusals told apart with what to do, redirects, and where the token goes.
+
+Seen red on purpose, each with the engine broken so:
+    the token sent with every request          the four about where the token goes
+    API calls following redirects anywhere     test_the_token_stays_when_the_hub_sends_us_elsewhere
+    GatedRepo not known                        test_refusals_are_told_apart, test_gated_after_the_listing_was_open
+    no such repository asked again             test_refusals_are_told_apart
+    redirects without a limit                  test_redirects_in_circles_end
+"""
 
 import json
 

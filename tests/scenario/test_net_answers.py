@@ -1,4 +1,15 @@
-"""Answers that are wrong, short, long, packed, or somebody else's. The file on disk is right, or it is not there."""
+"""Answers that are wrong, short, long, packed, or somebody else's. The file on disk is right, or it is not there.
+
+Seen red on purpose, each with the engine broken so:
+    a range of another place taken             test_a_lie_for_ever.. (an honest answer about another place)
+    the total of Content-Range not compared    test_a_listing_that_lies_about_the_size
+    a web page not known as one                test_a_lie_for_ever.. (login page)
+    compressed bodies taken                    test_a_lie_for_ever.. (both with gzip)
+    a 200 taken as the range asked for         test_odd_servers.., both about servers without ranges
+    a 200 never taken                          the same
+    no second opinion                          test_two_lies_and_then_the_truth, test_two_right_blocks..
+    gzip asked for                             test_asks_for_plain_bytes
+"""
 
 import json
 

@@ -1,5 +1,13 @@
 """Names, hashes and sizes from the network are hostile until checked (P6). Whatever they say, nothing outside the cache
-is touched: the tree of files beside it is compared before and after."""
+is touched: the tree of files beside it is compared before and after.
+
+Seen red on purpose, each with the engine broken so:
+    file names not checked                     test_hostile_answers_are_refused
+    commits not checked                        test_hostile_answers_are_refused (the three commits)
+    a next page that cannot be asked for taken for the last one
+                                               test_a_next_page_that_cannot_be_followed..
+    nothing cut from the server's words        test_hostile_words..
+"""
 
 import json
 

@@ -1,4 +1,20 @@
-"""One retry policy: what fails is asked again after a while, progress starts the count anew, and the end has a reason."""
+"""One retry policy: what fails is asked again after a while, progress starts the count anew, and the end has a reason.
+
+Seen red on purpose, each with the engine broken so:
+    5xx final                                  test_server_errors_are_asked_again
+    resets final                               test_resets_at_once_are_asked_again
+    a lost range begun at its block again      test_lost_in_the_middle_goes_on_at_the_next_byte
+    Retry-After not read                       test_429.. (seconds, date)
+    RateLimit not read                         test_429.. (RateLimit reset), both quota tests
+    nothing spread below a tenth               test_a_quota_is_spread_before_it_is_used_up
+    refused connections final                  test_a_refused_connection.., test_a_hub_that_goes_away..
+    rounds not counted                         test_ends_that_have_no_road, test_max_attempts..
+    failures counted across progress           test_progress_starts_the_count_anew
+    an expired location final                  the three about locations that expire
+    API calls without a deadline               test_api_calls_have_a_deadline, test_a_hub_that_is_never_in_time
+    no deadline for the first byte             test_a_location_that_is_not_answered..
+    no fall back, or one in silence            test_without_the_hub..
+"""
 
 import email.utils
 import threading

@@ -1,4 +1,11 @@
-"""Proxies, TLS, certificates, address families."""
+"""Proxies, TLS, certificates, address families.
+
+Seen red on purpose, each with the engine broken so:
+    NO_PROXY not read                          test_proxies_are_used_where_they_are_named
+    certificates not checked                   test_certificates_that_are_not_trusted
+    --ca-file not read                         test_an_own_certificate_authority, test_resets_and_stalls_over_tls
+    the family not chosen                      test_only_the_family_that_is_asked_for, test_a_family_that_is_not_there
+"""
 
 import http.client
 import select

@@ -1,4 +1,14 @@
-"""Connections that are there and bring nothing: each wait has an end, and what is healthy is left alone (P3)."""
+"""Connections that are there and bring nothing: each wait has an end, and what is healthy is left alone (P3).
+
+Seen red on purpose, each with the engine broken so:
+    silence never noticed                      test_every_connection_is_dead_for_ever, test_a_stall_is_said..
+    nothing asked for elsewhere                test_one_dead_connection.., test_one_address_of_the_cdn.. (stalls)
+    creeping not noticed                       test_a_connection_that_creeps_among_fast_ones
+    ten seconds of silence are death           both about pauses of 16 seconds with a fixed number of connections
+    bad addresses not remembered               test_a_bad_address_is_remembered
+    nothing renewed after a stop               test_stopped_for_twelve_seconds_and_continued
+    stalled still said when all is done        test_a_stall_is_said_with_its_reason_and_so_is_the_recovery
+"""
 
 import contextlib
 import signal
