@@ -27,8 +27,11 @@ static int keep(char *out, size_t out_size, const char *value, const char *what,
 
 int proxy_rules_read(struct proxy_rules *out, const char *given, struct hfp_err *err)
 {
-    /* HTTP_PROXY in capitals is not read: a CGI server sets it from the client's "Proxy:" header (httpoxy, 2016). */
-    static const char *const http[] = { "http_proxy", "all_proxy", "ALL_PROXY", NULL };
+    /* As Python's urllib reads them: HTTP_PROXY in capitals only outside a CGI server, which sets it from the client's
+     * "Proxy:" header (httpoxy, 2016). */
+    static const char *const plain[] = { "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", NULL };
+    static const char *const cgi[] = { "http_proxy", "all_proxy", "ALL_PROXY", NULL };
+    const char *const *http = getenv("REQUEST_METHOD") ? cgi : plain;
     static const char *const https[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL };
     static const char *const none[] = { "no_proxy", "NO_PROXY", NULL };
     int rc = keep(out->http, sizeof out->http, given ? given : environment(http), "the proxy for http", err);

@@ -16,8 +16,8 @@ struct proxy_rules {
     char none[NO_PROXY_MAX];                        /* hosts that are always direct */
 };
 
-/* given NULL: http_proxy, https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY; "": none; else for both schemes. no_proxy and
- * NO_PROXY hold in each case. HFP_E_ARG: a value that is too long. */
+/* given NULL: http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY; "": none; else for both schemes.
+ * no_proxy and NO_PROXY hold in each case. HFP_E_ARG: a value that is too long. */
 int proxy_rules_read(struct proxy_rules *out, const char *given, struct hfp_err *err);
 /* The proxy for host ("[::1]" for IPv6), or NULL for a direct connection. The string belongs to rules. */
 const char *proxy_for(const struct proxy_rules *rules, const char *host, bool tls);

@@ -103,7 +103,9 @@ class Proxy:
 WAYS = {
     "--proxy": (lambda p: ["--proxy", p], lambda p: {}, True),
     "http_proxy": (lambda p: [], lambda p: {"http_proxy": p}, True),
-    "HTTP_PROXY in capitals could be a CGI client's header": (lambda p: [], lambda p: {"HTTP_PROXY": p}, False),
+    "HTTP_PROXY": (lambda p: [], lambda p: {"HTTP_PROXY": p}, True),
+    "HTTP_PROXY of a CGI server is its client's header": (
+        lambda p: [], lambda p: {"HTTP_PROXY": p, "REQUEST_METHOD": "GET"}, False),
     "ALL_PROXY": (lambda p: [], lambda p: {"ALL_PROXY": p}, True),
     "NO_PROXY says direct": (lambda p: [], lambda p: {"http_proxy": p, "NO_PROXY": "example.org,127.0.0.1"}, False),
     "NO_PROXY is for another": (lambda p: [], lambda p: {"http_proxy": p, "NO_PROXY": "example.org"}, True),

@@ -1,6 +1,6 @@
 /* test_proxy.c: proxies are chosen by libcurl's rules.
  *
- * Seen red on purpose: HTTP_PROXY was believed; NO_PROXY matched in the middle of a name; the last bits of a network
+ * Seen red on purpose: HTTP_PROXY of a CGI server was believed; NO_PROXY matched in the middle of a name; the last bits of a network
  * did not count. */
 #include "base/auto.h"
 #include "net/proxy.h"
@@ -13,7 +13,8 @@ static void test_environment(void)
     } rows[] = {
         { "nothing set", { 0 }, { 0 }, NULL, NULL, NULL },
         { "http_proxy", { "http_proxy" }, { "p:1" }, NULL, "p:1", NULL },
-        { "HTTP_PROXY is not believed", { "HTTP_PROXY" }, { "p:1" }, NULL, NULL, NULL },
+        { "HTTP_PROXY", { "HTTP_PROXY" }, { "p:1" }, NULL, "p:1", NULL },
+        { "HTTP_PROXY of a CGI server", { "HTTP_PROXY", "REQUEST_METHOD" }, { "p:1", "GET" }, NULL, NULL, NULL },
         { "HTTPS_PROXY", { "HTTPS_PROXY" }, { "p:1" }, NULL, NULL, "p:1" },
         { "https_proxy first", { "HTTPS_PROXY", "https_proxy" }, { "p:1", "p:2" }, NULL, NULL, "p:2" },
         { "ALL_PROXY", { "ALL_PROXY" }, { "p:1" }, NULL, "p:1", "p:1" },
@@ -24,8 +25,8 @@ static void test_environment(void)
         { "NO_PROXY", { "all_proxy", "NO_PROXY" }, { "p:1", "other,host.example" }, NULL, NULL, NULL },
         { "NO_PROXY holds for a given one", { "no_proxy" }, { "host.example" }, "p:9", NULL, NULL },
     };
-    static const char *const all[] = { "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY",
-                                       "all_proxy",  "ALL_PROXY",  "no_proxy",    "NO_PROXY" };
+    static const char *const all[] = { "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY",   "all_proxy",
+                                       "ALL_PROXY",  "no_proxy",   "NO_PROXY",    "REQUEST_METHOD" };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         static struct proxy_rules rules;
         struct hfp_err err = { 0 };
