@@ -61,7 +61,9 @@ static void watch_slow(struct transfer *t, struct runner *r, uint64_t now_ns)
     if (peers == 0 && r->slow_since_ns != 0 && runner_streams(r))
         peers = r->peers_bytes_per_s; /* they have finished meanwhile; what they showed of the line still holds */
     r->peers_bytes_per_s = peers;
-    if (r->rate_bytes_per_s * SLOW_RATIO >= peers) {
+    /* Alone and silent is a matter of the silence deadlines: a line that pauses for 16 s is healthy. */
+    bool pauses = alone && ns_since(now_ns, r->last_byte_ns) >= t->config.deadlines.head_silence_ns;
+    if (pauses || r->rate_bytes_per_s * SLOW_RATIO >= peers) {
         r->slow_since_ns = 0;
         return;
     }
