@@ -95,8 +95,8 @@ def test_a_stall_is_said_with_its_reason_and_so_is_the_recovery(lab):
 
 @pytest.mark.parametrize("workers", ["1", "4"])
 def test_pauses_of_16_seconds_do_not_kill_a_healthy_transfer(lab, workers):
-    """Every connection falls silent once; no byte comes twice. One alone is never cut; of four an idle one may take over
-    what another left."""
+    """Every connection falls silent once. One alone is never cut and no byte comes twice; of four an idle one may take
+    over half of what another left, and when that one wakes up the half may be on its way from it too."""
     lab.file(SIZE).start([on_body({"stall_after": MB, "stall_ms": 16_000}, to=int(workers))])
     run = lab.pull(REPO, "--max-workers", workers)
     lab.assert_done(run)
@@ -105,7 +105,7 @@ def test_pauses_of_16_seconds_do_not_kill_a_healthy_transfer(lab, workers):
         assert {r["end"] for r in rows} == {"done"}, [(r["first"], r["end"]) for r in rows]
         assert "lost" not in run.err, run
         assert lab.server.bytes_served("model.bin") == SIZE
-    assert lab.server.bytes_served("model.bin") <= SIZE + 3 * MIB
+    assert lab.server.bytes_served("model.bin") <= SIZE + SIZE // 2
     assert 15 < run.seconds < 60
 
 
