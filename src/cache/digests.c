@@ -1,5 +1,6 @@
 #include "cache/digests.h"
 
+#include "base/le.h"
 #include "cache/names.h"
 
 #include <assert.h>
@@ -19,20 +20,6 @@ struct digests {
     struct digests_info info;
     struct digests_proof proof;
 };
-
-static void put_le(uint8_t *b, uint64_t v, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        b[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *b, int bytes)
-{
-    uint64_t v = 0;
-    for (int i = bytes - 1; i >= 0; i--)
-        v = v << 8 | b[i];
-    return v;
-}
 
 /* Texts are NUL-padded; one without its NUL is damage. */
 static bool get_text(char *out, size_t out_size, const uint8_t *b)
