@@ -14,7 +14,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("HFP_BUILD", TOP / "build"))
 HEADER = TOP / "include/hfp/hfp.h"
 # Of every run-time library, why it may be there. libc and the loader come with any program.
-ALLOWED = {"libcurl", "libcrypto", "libcjson", "libblake3", "libc", "libm", "ld-linux-x86-64",
+ALLOWED = {"libcurl", "libcrypto", "libcjson", "libblake3", "liblz4", "libc", "libm", "ld-linux-x86-64",
            "ld-linux-aarch64", "libpthread"}
 
 CONSUMER = """
