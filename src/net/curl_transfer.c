@@ -201,7 +201,7 @@ static bool list_add(struct curl_slist **list, const char *text)
 static bool make_headers(struct exchange *t, const struct http_request *r)
 {
     AUTO_FREE char *line = NULL;
-    if (!list_add(&t->headers, "Accept-Encoding: identity"))
+    if (!r->gzip && !list_add(&t->headers, "Accept-Encoding: identity"))
         return false;
     if (!r->token)
         return true;
@@ -240,6 +240,7 @@ static bool set_request(struct exchange *t, const struct http_request *r, const 
     long oldest_s = oldest_usable_s(t->setup, clock_read().mono_ns, &fresh);
     SET(CURLOPT_URL, r->url);
     SET(CURLOPT_RANGE, r->ranged ? range : NULL);
+    SET(CURLOPT_ACCEPT_ENCODING, r->gzip ? "gzip" : NULL); /* sends the header and unpacks */
     SET(CURLOPT_HTTPHEADER, t->headers);
     SET(CURLOPT_PROXY, proxy ? proxy : "");
     SET(CURLOPT_CONNECT_TO, t->connect_to);

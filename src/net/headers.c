@@ -69,7 +69,7 @@ static bool param_next(struct span *s, struct span *key, struct span *value)
 }
 
 /* rel may hold several words (RFC 8288 3.3). */
-static bool rel_has_next(struct span rel)
+static bool rel_has(struct span rel, const char *name)
 {
     while (rel.at < rel.end) {
         while (rel.at < rel.end && is_blank(*rel.at))
@@ -77,14 +77,14 @@ static bool rel_has_next(struct span rel)
         const char *end = rel.at;
         while (end < rel.end && !is_blank(*end))
             end++;
-        if (span_is((struct span){ rel.at, end }, "next"))
+        if (span_is((struct span){ rel.at, end }, name))
             return true;
         rel.at = end;
     }
     return false;
 }
 
-static bool link_next_find(struct span *out, const char *value, size_t n)
+static bool link_find(struct span *out, const char *value, size_t n, const char *rel)
 {
     struct span list = span_trim(value, n);
     while (list.at < list.end) {
@@ -97,7 +97,7 @@ static bool link_next_find(struct span *out, const char *value, size_t n)
             continue;
         struct span target = { element.at + 1, close }, params = { close + 1, element.end }, key, word;
         while (param_next(&params, &key, &word))
-            if (span_is(key, "rel") && rel_has_next(word)) {
+            if (span_is(key, "rel") && rel_has(word, rel)) {
                 *out = target;
                 return true;
             }
@@ -105,10 +105,15 @@ static bool link_next_find(struct span *out, const char *value, size_t n)
     return false;
 }
 
-bool link_next_read(char *out, size_t out_size, const char *value, size_t n)
+bool link_read(char *out, size_t out_size, const char *value, size_t n, const char *rel)
 {
     struct span target;
-    return link_next_find(&target, value, n) && target.at < target.end && exact_copy(out, out_size, target);
+    return link_find(&target, value, n, rel) && target.at < target.end && exact_copy(out, out_size, target);
+}
+
+bool link_next_read(char *out, size_t out_size, const char *value, size_t n)
+{
+    return link_read(out, out_size, value, n, "next");
 }
 
 /* Number parameters of the first list element; the draft lets a server send one element per policy, the Hub sends one
@@ -191,7 +196,8 @@ void headers_init(struct http_headers *h, int status)
     /* The large strings are emptied, not cleared: this runs for each of thousands of small files. */
     memset(h, 0, offsetof(struct http_headers, location));
     h->location[0] = h->link_next[0] = h->error_code[0] = h->error_message[0] = 0;
-    h->request_id[0] = h->server[0] = 0;
+    h->request_id[0] = h->server[0] = h->xet_hash[0] = h->xet_token_url[0] = 0;
+    h->xet_token_link = false;
     h->status = status;
     h->content_length = h->linked_size = h->retry_after_s = UINT64_MAX;
     h->date_unix_s = h->retry_at_unix_s = 0;
@@ -235,6 +241,26 @@ static void read_date(struct http_headers *h, struct span value)
     h->retry_after_s = wait_s > 0 ? (uint64_t)wait_s : 0;
 }
 
+/* Each line and each word of it is one more packing; libcurl undoes them all, we take one. */
+static void read_encoding(struct http_headers *h, struct span value)
+{
+    if (value.at == value.end || span_is(value, "identity"))
+        return;
+    h->gzip = !h->encoded && span_is(value, "gzip");
+    h->encoded = true;
+}
+
+/* A malformed one has been seen on the Hub (xet-core issue 895). */
+static void read_xet_hash(struct http_headers *h, struct span value)
+{
+    size_t n = (size_t)(value.end - value.at);
+    bool hex = n == sizeof h->xet_hash - 1;
+    for (size_t i = 0; hex && i < n; i++)
+        hex = strchr("0123456789abcdefABCDEF", value.at[i]) && value.at[i];
+    if (!hex || !exact_copy(h->xet_hash, sizeof h->xet_hash, value))
+        h->xet_hash[0] = 0;
+}
+
 enum header_name {
     H_CONTENT_LENGTH,
     H_TRANSFER_ENCODING,
@@ -257,6 +283,8 @@ enum header_name {
     H_AMZN_TRACE_ID,
     H_AMZ_CF_ID,
     H_SERVER,
+    H_XET_HASH,
+    H_XET_ROUTE,
     H_NAMES
 };
 
@@ -282,6 +310,8 @@ static const char *const header_names[H_NAMES] = {
     [H_AMZN_TRACE_ID] = "X-Amzn-Trace-Id",
     [H_AMZ_CF_ID] = "X-Amz-Cf-Id",
     [H_SERVER] = "Server",
+    [H_XET_HASH] = "X-Xet-Hash",
+    [H_XET_ROUTE] = "X-Xet-Refresh-Route",
 };
 
 static void read_value(struct http_headers *h, enum header_name name, struct span value, int64_t unix_s)
@@ -299,7 +329,7 @@ static void read_value(struct http_headers *h, enum header_name name, struct spa
         content_range_read(&h->range, text, n);
         break;
     case H_CONTENT_ENCODING:
-        h->encoded = n > 0 && !span_is(value, "identity");
+        read_encoding(h, value);
         break;
     case H_CONTENT_TYPE:
         h->html = n >= 9 && strncasecmp(text, "text/html", 9) == 0;
@@ -320,7 +350,9 @@ static void read_value(struct http_headers *h, enum header_name name, struct spa
         exact_copy(h->location, sizeof h->location, value);
         break;
     case H_LINK:
-        h->link_void |= !link_next_read(h->link_next, sizeof h->link_next, text, n) && link_next_find(&value, text, n);
+        h->link_void |=
+            !link_next_read(h->link_next, sizeof h->link_next, text, n) && link_find(&value, text, n, "next");
+        h->xet_token_link |= link_read(h->xet_token_url, sizeof h->xet_token_url, text, n, "xet-auth");
         break;
     case H_ERROR_CODE:
         text_copy(h->error_code, sizeof h->error_code, value);
@@ -350,6 +382,13 @@ static void read_value(struct http_headers *h, enum header_name name, struct spa
         break;
     case H_SERVER:
         text_copy(h->server, sizeof h->server, value);
+        break;
+    case H_XET_HASH:
+        read_xet_hash(h, value);
+        break;
+    case H_XET_ROUTE:
+        if (!h->xet_token_link)
+            exact_copy(h->xet_token_url, sizeof h->xet_token_url, value);
         break;
     case H_NAMES:
         break;

@@ -31,6 +31,7 @@ struct http_headers {
     bool length_void;        /* chunked (RFC 9112 6.3), or several lengths that differ */
     struct content_range range;
     bool encoded;               /* Content-Encoding other than identity */
+    bool gzip;                  /* it is gzip, once */
     bool html;                  /* Content-Type text/html */
     bool link_void;             /* Link has a rel="next" that is empty or longer than any URL we ask for */
     char etag[ETAG_MAX];        /* normalised: without W/ and quotes; "" when absent */
@@ -47,6 +48,9 @@ struct http_headers {
     struct rate_limit limit;
     char request_id[80];
     char server[64];
+    char xet_hash[65]; /* X-Xet-Hash, 64 hex digits; "" when absent or anything else: then it is no Xet file */
+    char xet_token_url[URL_MAX]; /* the rel="xet-auth" target of Link, else X-Xet-Refresh-Route (its older spelling) */
+    bool xet_token_link;         /* it is from Link */
 };
 
 void headers_init(struct http_headers *h, int status);
@@ -55,6 +59,8 @@ void headers_line(struct http_headers *h, const char *line, size_t n, int64_t un
 
 /* The parsers, public for their tests and fuzzers. False: not of that form, *out untouched. */
 bool content_range_read(struct content_range *out, const char *value, size_t n);
+/* The target of the first link of that relation. */
+bool link_read(char *out, size_t out_size, const char *value, size_t n, const char *rel);
 bool link_next_read(char *out, size_t out_size, const char *value, size_t n);
 bool rate_limit_read(struct rate_limit *out, const char *value, size_t n);
 bool rate_policy_read(struct rate_limit *out, const char *value, size_t n);

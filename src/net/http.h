@@ -35,6 +35,7 @@ struct http_request {
     const char *connect_to; /* numeric address to use instead of asking DNS, or NULL */
     bool ranged;
     uint64_t first, last; /* when ranged: bytes=first-last; last UINT64_MAX: to the end */
+    bool gzip;            /* offer it; body() gets the plain bytes, which the owner bounds, and headers->gzip tells */
     bool fresh;           /* never reuse a kept connection: the old ones are suspect */
 
     void (*opened)(struct http_request *r, const struct http_peer *peer);

@@ -70,7 +70,7 @@ static bool has_credentials(CURLU *u)
 static bool is_sane(const char *url)
 {
     size_t n = strlen(url);
-    if (n == 0 || n >= URL_MAX)
+    if (n == 0 || n >= URL_ASKED_MAX)
         return false;
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)url[i] < 0x20 || url[i] == 0x7f || url[i] == '\\')

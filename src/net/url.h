@@ -4,6 +4,10 @@
 
 #include "base/err.h"
 
+/* The longest URL that is asked for, more than what fits into URL_MAX: those of Xet name each range that they are
+ * signed for, and servers split them only at about 8 KiB (hub-docs: xet/download-protocol.md). */
+#define URL_ASKED_MAX 16384
+
 /* Percent-encodes UTF-8 bytes outside the unreserved set; '/' is kept when keep_slash (file paths) and encoded
  * otherwise (revisions: refs/pr/1 is refs%2Fpr%2F1). False when it does not fit. */
 bool url_encode(char *out, size_t out_size, const char *text, bool keep_slash);

@@ -3,7 +3,8 @@
  * Seen red on purpose: an early hint was the answer; a truncated body was whole; headers went on for ever; an endless
  * header line was our lack of memory; a pause lost its bytes; cancel did not cancel; HTTP_STOP did not stop; redirects
  * were followed; the token stayed for the next request; a line break in a token was a header; signatures stood in
- * messages; connect_to went through a proxy; connections from before drop_idle came back, at once or seconds later. */
+ * messages; connect_to went through a proxy; connections from before drop_idle came back, at once or seconds later;
+ * gzip stayed on for the next request. */
 #include "base/auto.h"
 #include "base/clock.h"
 #include "net/curl.h"
@@ -268,6 +269,26 @@ static void test_request_headers(void)
     p.request.token = NULL;
     p.request.url = "ftp://127.0.0.1/x";
     CHECK(http->start(http, &p.request, &err) == HFP_E_ARG && !p.request.impl, "only http and https");
+}
+
+static void test_gzip(void)
+{
+    struct probe p;
+    probe_init(&p, "/echo");
+    p.any_bytes = p.request.gzip = true;
+    start(&p);
+    turn_until(is_closed, &p, 1);
+    CHECK(strstr(p.text, "\r\nAccept-Encoding: gzip\r\n") && !strstr(p.text, "identity"), "gzip is offered on demand");
+    probe_init(&p, "/gzip");
+    p.any_bytes = p.request.gzip = true;
+    start(&p);
+    turn_until(is_closed, &p, 1);
+    CHECK(p.err.code == HFP_OK && p.bytes == 3000 && p.text[0] == 'a' && p.headers.gzip, "and comes unpacked");
+    probe_init(&p, "/gzip");
+    p.any_bytes = true;
+    start(&p);
+    turn_until(is_closed, &p, 1);
+    CHECK(p.bytes < 100 && p.text[0] == 0x1f && p.headers.encoded, "not for the next request: that one is told");
 }
 
 static void test_range(void)
@@ -637,6 +658,7 @@ int main(void)
     test_answers();
     test_headers_of_blocks();
     test_request_headers();
+    test_gzip();
     test_range();
     test_peer_and_reuse();
     test_drop_keeps_running();

@@ -2,7 +2,8 @@
  *
  * Seen red on purpose: a Content-Range whose last byte is its total was taken; numbers beyond off_t were taken;
  * locations, links and ETags were cut instead of refused; a length beside chunks counted; control characters went
- * through; Date did not count for Retry-After. */
+ * through; Date did not count for Retry-After; gzip twice was gzip; any text was a Xet hash; the older spelling of a
+ * token's place came before the link. */
 #include "base/auto.h"
 #include "net/headers.h"
 #include "tap.h"
@@ -218,9 +219,74 @@ static void test_answer(void)
     CHECK_STR(h.error_code, "GatedRepo", "X-Error-Code");
     CHECK_STR(h.error_message, "no?[31m access", "X-Error-Message cannot steer a terminal");
     CHECK(h.html && h.encoded && h.range.present, "type, encoding and range");
+    headers_init(&h, 200);
     line(&h, "Content-Encoding: identity\r\n");
     line(&h, "Content-Type: application/json\r\n");
     CHECK(!h.html && !h.encoded, "identity and JSON");
+}
+
+static void test_encoding(void)
+{
+    static const struct {
+        const char *name, *lines[2];
+        bool encoded, gzip;
+    } rows[] = {
+        { "gzip", { "Content-Encoding: gzip" }, true, true },
+        { "in capitals", { "CONTENT-ENCODING: GZIP" }, true, true },
+        { "gzip beside identity", { "Content-Encoding: gzip", "Content-Encoding: identity" }, true, true },
+        { "twice in one line", { "Content-Encoding: gzip, gzip" }, true, false },
+        { "twice in two lines", { "Content-Encoding: gzip", "Content-Encoding: gzip" }, true, false },
+        { "another", { "Content-Encoding: br" }, true, false },
+        { "none", { "Content-Encoding: " }, false, false },
+    };
+    static struct http_headers h;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        headers_init(&h, 200);
+        for (size_t k = 0; k < 2 && rows[i].lines[k]; k++)
+            line(&h, rows[i].lines[k]);
+        CHECK(h.encoded == rows[i].encoded && h.gzip == rows[i].gzip, "packed how often: %s", rows[i].name);
+    }
+}
+
+#define XET64 "AAaabbccddeeff00112233445566778899aabbccddeeff001122334455667788"
+
+static void test_xet(void)
+{
+    static const struct {
+        const char *name, *lines[3], *hash, *url;
+        bool link;
+    } rows[] = {
+        { "hash and link",
+          { "X-Xet-Hash: " XET64,
+            "Link: <https://h/t>; rel=\"xet-auth\", <https://h/r>; rel=\"xet-reconstruction-info\"" },
+          XET64,
+          "https://h/t",
+          true },
+        { "the older spelling", { "X-Xet-Hash: " XET64, "X-Xet-Refresh-Route: /api/t" }, XET64, "/api/t", false },
+        { "the link wins before it", { "Link: </l>; rel=xet-auth", "X-Xet-Refresh-Route: /r" }, "", "/l", true },
+        { "and behind it", { "X-Xet-Refresh-Route: /r", "Link: </l>; rel=xet-auth" }, "", "/l", true },
+        { "a hash of 63 digits",
+          { "X-Xet-Hash: aabbccddeeff00112233445566778899aabbccddeeff00112233445566778" },
+          "",
+          "",
+          false },
+        { "a hash of other letters",
+          { "X-Xet-Hash: ZZZZbbccddeeff00112233445566778899aabbccddeeff001122334455667788" },
+          "",
+          "",
+          false },
+        { "a longer hash", { "X-Xet-Hash: 0" XET64 }, "", "", false },
+        { "other links", { "Link: <https://h/t>; rel=next" }, "", "", false },
+    };
+    static struct http_headers h;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        headers_init(&h, 302);
+        for (size_t k = 0; k < 3 && rows[i].lines[k]; k++)
+            line(&h, rows[i].lines[k]);
+        CHECK_STR(h.xet_hash, rows[i].hash, "Xet, %s: the hash", rows[i].name);
+        CHECK_STR(h.xet_token_url, rows[i].url, "Xet, %s: the place of tokens", rows[i].name);
+        CHECK(h.xet_token_link == rows[i].link, "Xet, %s: from where", rows[i].name);
+    }
 }
 
 static void test_lengths(void)
@@ -284,6 +350,8 @@ int main(void)
     test_etag();
     test_dates();
     test_answer();
+    test_encoding();
+    test_xet();
     test_lengths();
     test_retry_after_dates();
     return tap_end();

@@ -72,12 +72,19 @@ static void test_join(void)
         CHECK_STR(out, rows[i].want ? rows[i].want : "before", "%s: the result", rows[i].name);
         CHECK(!strstr(err.message, "pass") || strstr(err.message, "passwd"), "no password in the message");
     }
-    static char big[URL_MAX + 1];
-    char out[64];
+    static char big[URL_ASKED_MAX + 1];
+    char out[64], host[64];
+    uint16_t port;
+    bool tls;
     struct hfp_err err = { 0 };
-    memset(big, 'a', URL_MAX);
+    memset(big, 'a', URL_ASKED_MAX);
     big[0] = '/';
     CHECK(url_join(out, sizeof out, "https://h/", big, &err) == HFP_E_PROTO, "a location without end is refused");
+    memcpy(big, "https://h/", 10);
+    CHECK(!url_host(host, sizeof host, &port, &tls, big), "nor is such a URL asked for");
+    big[URL_ASKED_MAX - 1] = 0;
+    CHECK(url_host(host, sizeof host, &port, &tls, big), "a long one with many signed ranges is");
+    big[0] = '/';
     big[100] = 0;
     CHECK(url_join(out, sizeof out, "https://h/", big, &err) == HFP_E_PROTO, "and one that does not fit");
 }

@@ -111,6 +111,18 @@ static inline int answer_headers_without_end(int fd, const char *line)
     return -1;
 }
 
+/* 3,000 times "a", as gzip packs it. */
+static inline int answer_gzip(int fd)
+{
+    static const uint8_t packed[] = { 0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xed, 0xc1, 0x31,
+                                      0x01, 0x00, 0x00, 0x00, 0xc2, 0xa0, 0xac, 0xeb, 0x5f, 0xc2, 0x1a, 0x1e, 0x40,
+                                      0x01, 0x00, 0x00, 0xef, 0x06, 0xc8, 0x3c, 0xdc, 0x5e, 0xb8, 0x0b, 0x00, 0x00 };
+    char head[128];
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+             sizeof packed);
+    return say_text(fd, head) || say(fd, packed, sizeof packed) ? -1 : 0;
+}
+
 /* 0: the connection is kept. */
 static inline int answer(struct tiny_peer *p, const char *path, const char *request)
 {
@@ -125,6 +137,8 @@ static inline int answer(struct tiny_peer *p, const char *path, const char *requ
         return answer_ranged(fd, request);
     if (strncmp(path, "/echo", 5) == 0 || strncmp(path, "http://", 7) == 0)
         return answer_echo(fd, p->id, request);
+    if (strcmp(path, "/gzip") == 0)
+        return answer_gzip(fd);
     if (strcmp(path, "/redirect") == 0)
         return say_text(fd, "HTTP/1.1 302 Found\r\nLocation: /len/5\r\nContent-Length: 4\r\n\r\ngone");
     if (strcmp(path, "/early") == 0)
