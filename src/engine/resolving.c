@@ -220,7 +220,7 @@ static void ask(struct job *job)
         listing_free(ptr_steal(&job->listing));
         rc = listing_new(&job->listing, &err);
     }
-    struct api_events events = { api_answer, api_failed, job };
+    struct api_events events = { .answer = api_answer, .failed = api_failed, .ctx = job };
     if (!rc && !job->api)
         rc = api_new(&job->api, &c->api, &events, &job->context, &job->patience, &err);
     if (rc) {

@@ -49,7 +49,7 @@ bool hub_url_page(char out[URL_MAX], const char *endpoint, enum hfp_repo_type ty
 }
 
 /* A login page begins with '<', an error page of a proxy perhaps with a word; what the Hub sends is one of these. */
-static int read_body(struct cJSON **out, const char *body, size_t n, struct hfp_err *err)
+int answer_json(struct cJSON **out, const char *body, size_t n, struct hfp_err *err)
 {
     size_t at = 0;
     while (at < n && strchr(" \t\r\n", body[at]) && body[at])
@@ -65,7 +65,7 @@ static int read_body(struct cJSON **out, const char *body, size_t n, struct hfp_
 int answer_commit(char out[COMMIT_HEX + 1], const char *body, size_t n, struct hfp_err *err)
 {
     AUTO(json_freep) struct cJSON *doc = NULL;
-    int rc = read_body(&doc, body, n, err);
+    int rc = answer_json(&doc, body, n, err);
     if (rc)
         return rc;
     const char *sha;
@@ -133,7 +133,7 @@ static int entry_add(struct listing *l, const struct cJSON *entry, struct hfp_er
 int answer_tree_page(struct listing *l, const char *body, size_t n, struct hfp_err *err)
 {
     AUTO(json_freep) struct cJSON *doc = NULL;
-    int rc = read_body(&doc, body, n, err);
+    int rc = answer_json(&doc, body, n, err);
     if (rc)
         return rc;
     if (!json_is_array(doc))
@@ -325,4 +325,37 @@ int answer_cdn_verdict(const struct http_headers *h, const char *host, struct hf
         return err_http(err, HFP_E_PROTO, h->status, "%s answered %d, which makes no sense here%s", who, h->status,
                         words);
     }
+}
+
+/* hub-docs: xet/api.md, Error Cases; xet-core: cas_client/retry_wrapper.rs. The rest is as for any server. */
+static const struct {
+    int status;
+    enum hfp_code code;
+    const char *says;
+} cas_statuses[] = {
+    { 400, HFP_E_ARG, "refuses the request" },
+    { 401, HFP_E_AUTH, "refused the token that the Hub gave for it" },
+    { 403, HFP_E_FORBIDDEN, "does not allow this with the token that the Hub gave for it" },
+    { 404, HFP_E_NO_FILE, "knows no such file" },
+    { 416, HFP_E_PROTO, "says that the file ends before its known size" },
+    { 501, HFP_E_NO_FILE, "does not know this version of the request" },
+};
+
+int answer_cas_verdict(const struct http_headers *h, const char *host, struct hfp_err *err)
+{
+    if (is_portal(h) || (h->html && h->status == 200))
+        return say_portal(h, err);
+    if (h->status == 200 || h->status == 206)
+        return HFP_OK;
+    char who[128], words[WORDS_MAX + 8];
+    utf8_show(who, sizeof who, host);
+    quote(words, h);
+    for (size_t i = 0; i < ARRAY_LEN(cas_statuses); i++)
+        if (cas_statuses[i].status == h->status)
+            return err_http(err, cas_statuses[i].code, h->status, "%s %s (%d)%s", who, cas_statuses[i].says, h->status,
+                            words);
+    enum hfp_code code = common_code(h->status);
+    if (code)
+        return say_common(h, code, who, err);
+    return err_http(err, HFP_E_PROTO, h->status, "%s answered %d, which makes no sense here%s", who, h->status, words);
 }

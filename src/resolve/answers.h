@@ -20,6 +20,9 @@ bool hub_url_file(char out[URL_MAX], const char *endpoint, enum hfp_repo_type ty
 /* The page a person opens: to accept terms, to look around. */
 bool hub_url_page(char out[URL_MAX], const char *endpoint, enum hfp_repo_type type, const char *repo);
 
+struct cJSON;
+/* A body of the Hub's API. HFP_E_PORTAL when it is not JSON at all. On success the caller owns *out (json_freep). */
+int answer_json(struct cJSON **out, const char *body, size_t n, struct hfp_err *err);
 /* Repo info: the commit. HFP_E_PORTAL when it is not JSON at all, HFP_E_PROTO when it is but makes no sense. */
 int answer_commit(char out[COMMIT_HEX + 1], const char *body, size_t n, struct hfp_err *err);
 /* One tree page: adds its files to l, ignores folders. Any bad entry refuses the page (HFP_E_PROTO). */
@@ -36,5 +39,9 @@ struct answer_context {
 int answer_verdict(const struct http_headers *h, const struct answer_context *c, struct hfp_err *err);
 /* The verdict on a status of a CDN or any host outside the Hub: 403 and 401 are HFP_E_EXPIRED, 404 and 410 too. */
 int answer_cdn_verdict(const struct http_headers *h, const char *host, struct hfp_err *err);
+/* The verdict on a status of the Xet store's API (the CAS). 401 is HFP_E_AUTH: ask the Hub for a fresh token, once.
+ * 404 and 501 are HFP_E_NO_FILE: no such file, or this version of the question is unknown there; http_status tells.
+ * 416 is HFP_E_PROTO: only bytes inside the known size are ever asked for, so it is never the end of a file. */
+int answer_cas_verdict(const struct http_headers *h, const char *host, struct hfp_err *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "net/url.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ struct api_call {
     const struct answer_context *context;
     struct patience *patience;
     enum api_state state;
-    bool held, reached, opened, redirect;
+    bool held, reached, opened, redirect, ranged;
+    uint64_t first, last; /* when ranged */
     unsigned attempt, hops;
     uint64_t since_ns, not_before_ns, requests;
     struct buf body;
@@ -102,6 +104,10 @@ static void api_ask(struct api_call *c, const char *url)
     bool home = url_same_origin(c->asked, c->config.endpoint);
     c->request = (struct http_request){ .url = c->asked,
                                         .token = home ? c->config.token : NULL,
+                                        .ranged = c->ranged,
+                                        .first = c->first,
+                                        .last = c->last,
+                                        .gzip = c->config.gzip,
                                         .opened = on_opened,
                                         .answered = on_answered,
                                         .body = on_body,
@@ -120,12 +126,28 @@ static void api_ask(struct api_call *c, const char *url)
 
 void api_get(struct api_call *c, const char *url)
 {
+    c->ranged = false;
     snprintf(c->url, sizeof c->url, "%s", url);
     c->attempt = c->hops = 0;
     c->state = API_WAIT; /* the next turn asks, when the host takes requests */
     c->not_before_ns = 0;
     if (!hosts_key(c->host, url))
         snprintf(c->host, sizeof c->host, "unknown:0");
+}
+
+void api_get_range(struct api_call *c, const char *url, uint64_t first, uint64_t last)
+{
+    api_get(c, url);
+    c->ranged = true;
+    c->first = first;
+    c->last = last;
+}
+
+void api_use(struct api_call *c, const char *endpoint, const char *token)
+{
+    assert(c->state != API_ASK);
+    c->config.endpoint = endpoint;
+    c->config.token = token;
 }
 
 static void on_opened(struct http_request *q, const struct http_peer *peer)
@@ -155,7 +177,9 @@ static void on_answered(struct http_request *q, const struct http_headers *h)
         }
         return;
     }
-    if (answer_verdict(h, c->context, &c->verdict) == HFP_OK && h->encoded)
+    int rc = c->config.verdict ? c->config.verdict(c->config.verdict_ctx, h, &c->verdict)
+                               : answer_verdict(h, c->context, &c->verdict);
+    if (rc == HFP_OK && h->encoded && !(c->config.gzip && h->gzip))
         err_http(&c->verdict, HFP_E_PROTO, h->status, "%s sent a compressed answer", c->host);
     /* Taken for the last page, a list that goes on where we cannot follow would be a success with files missing. */
     if (c->verdict.code == HFP_OK && h->link_void)
@@ -168,9 +192,18 @@ static void on_answered(struct http_request *q, const struct http_headers *h)
 static enum http_take on_body(struct http_request *q, const uint8_t *bytes, size_t n)
 {
     struct api_call *c = call_of(q);
-    if (c->verdict.code == HFP_OK && !c->redirect)
-        buf_add(&c->body, bytes, n, &c->verdict);
-    return HTTP_TAKE;
+    if (c->verdict.code != HFP_OK || c->redirect || buf_add(&c->body, bytes, n, &c->verdict) == HFP_OK)
+        return HTTP_TAKE;
+    /* Not a byte more of it: 4 KB on the wire can be 4 MB when it is unpacked, again and again. */
+    c->config.http->cancel(c->config.http, q);
+    c->reached = true;
+    if (c->events.too_long && c->verdict.code == HFP_E_PROTO) {
+        c->state = API_IDLE;
+        c->events.too_long(c->events.ctx);
+    } else {
+        api_failed(c, &c->verdict);
+    }
+    return HTTP_STOP;
 }
 
 static void api_answered(struct api_call *c)

@@ -74,6 +74,10 @@ static void headers_must_hold(const struct http_headers *h)
     text_must_hold(h->error_message, sizeof h->error_message);
     text_must_hold(h->request_id, sizeof h->request_id);
     text_must_hold(h->server, sizeof h->server);
+    text_must_hold(h->xet_hash, sizeof h->xet_hash);
+    text_must_hold(h->xet_token_url, sizeof h->xet_token_url);
+    MUST(!h->xet_hash[0] || strspn(h->xet_hash, "0123456789abcdefABCDEF") == 64, "a Xet hash is one, or absent");
+    MUST(!h->gzip || h->encoded, "gzip is a packing");
     size_t n = strlen(h->etag);
     MUST(n == 0 || (h->etag[0] != '"' && h->etag[n - 1] != '"'), "an ETag has no quotes around it");
 }
@@ -81,9 +85,9 @@ static void headers_must_hold(const struct http_headers *h)
 static void must_be_same(const struct http_headers *a, const struct http_headers *b)
 {
     MUST(a->content_length == b->content_length && a->length_void == b->length_void && a->encoded == b->encoded &&
-             a->html == b->html && a->link_void == b->link_void && a->linked_size == b->linked_size &&
-             a->range.present == b->range.present && a->range.first == b->range.first &&
-             a->range.last == b->range.last && a->range.total == b->range.total &&
+             a->gzip == b->gzip && a->html == b->html && a->link_void == b->link_void &&
+             a->linked_size == b->linked_size && a->range.present == b->range.present &&
+             a->range.first == b->range.first && a->range.last == b->range.last && a->range.total == b->range.total &&
              a->retry_after_s == b->retry_after_s && a->date_unix_s == b->date_unix_s &&
              a->limit.present == b->limit.present && a->limit.remaining == b->limit.remaining &&
              a->limit.reset_s == b->limit.reset_s && a->limit.quota == b->limit.quota,
@@ -92,7 +96,8 @@ static void must_be_same(const struct http_headers *a, const struct http_headers
              strcmp(a->commit, b->commit) == 0 && strcmp(a->location, b->location) == 0 &&
              strcmp(a->link_next, b->link_next) == 0 && strcmp(a->error_code, b->error_code) == 0 &&
              strcmp(a->error_message, b->error_message) == 0 && strcmp(a->request_id, b->request_id) == 0 &&
-             strcmp(a->server, b->server) == 0,
+             strcmp(a->server, b->server) == 0 && strcmp(a->xet_hash, b->xet_hash) == 0 &&
+             strcmp(a->xet_token_url, b->xet_token_url) == 0,
          "line ends and the case of names change no text");
 }
 
@@ -117,9 +122,11 @@ static void verdicts_must_hold(const struct http_headers *h, bool with_token)
                                 .path = with_token ? "a/b" : NULL,
                                 .page_url = "https://huggingface.co/org/name",
                                 .with_token = with_token };
-    for (int cdn = 0; cdn < 2; cdn++) {
+    for (int who = 0; who < 3; who++) {
         struct hfp_err err = { 0 };
-        int rc = cdn ? answer_cdn_verdict(h, "cdn.example.org", &err) : answer_verdict(h, &c, &err);
+        int rc = who == 0   ? answer_verdict(h, &c, &err)
+                 : who == 1 ? answer_cdn_verdict(h, "cdn.example.org", &err)
+                            : answer_cas_verdict(h, "cas.example.org", &err);
         if (rc == HFP_OK) {
             MUST(h->status == 200 || h->status == 206, "only 200 and 206 are good");
             continue;

@@ -80,7 +80,7 @@ static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_r
                             .now = rig_now,
                             .now_ctx = r,
                             .random = &r->random };
-    struct api_events events = { on_answer, on_failed, r };
+    struct api_events events = { .answer = on_answer, .failed = on_failed, .ctx = r };
     api_new(&r->call, &c, &events, &r->context, &r->patience, NULL);
     api_get(r->call, HUB "/api/models/ns/name");
 }
