@@ -5,6 +5,8 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+static const char too_many[] = "too many values";
+
 /* What the look before parsing keeps. Open brackets are counted, not matched by kind: cJSON does that. */
 struct look {
     size_t depth, values;
@@ -61,11 +63,16 @@ static const char *json_fault(const char *text, size_t n)
         else
             look_outside(&l, text[i]);
         if (l.values > JSON_VALUES_MAX)
-            l.fault = "too many values";
+            l.fault = too_many;
     }
     if (!l.fault && (l.in_string || l.depth > 0))
         l.fault = "no end";
     return l.fault;
+}
+
+bool json_too_many(const char *text, size_t n)
+{
+    return n > 0 && json_fault(text, n) == too_many;
 }
 
 int json_parse(struct cJSON **out, const char *text, size_t n, struct hfp_err *err)
@@ -131,6 +138,12 @@ const struct cJSON *json_object(const struct cJSON *object, const char *key)
 {
     const cJSON *v = member(object, key);
     return cJSON_IsObject(v) ? v : NULL;
+}
+
+const struct cJSON *json_list(const struct cJSON *object, const char *key)
+{
+    const cJSON *v = member(object, key);
+    return cJSON_IsArray(v) ? v : NULL;
 }
 
 bool json_text(const char **out, const struct cJSON *object, const char *key)

@@ -19,6 +19,8 @@ struct cJSON;
 
 /* HFP_E_PROTO for anything that is not exactly one JSON text. On success the caller owns *out (AUTO(json_freep)). */
 int json_parse(struct cJSON **out, const char *text, size_t n, struct hfp_err *err);
+/* Was it refused for its values alone? Then half of it, asked for by itself, may be fine. */
+bool json_too_many(const char *text, size_t n);
 void json_freep(struct cJSON **doc);
 
 bool json_is_object(const struct cJSON *v);
@@ -29,6 +31,7 @@ const char *json_name(const struct cJSON *v); /* of a member of an object; "" ot
 
 bool json_has(const struct cJSON *object, const char *key);                   /* there, and not null */
 const struct cJSON *json_object(const struct cJSON *object, const char *key); /* NULL when it is not one */
+const struct cJSON *json_list(const struct cJSON *object, const char *key);   /* the same for an array */
 bool json_text(const char **out, const struct cJSON *object, const char *key);
 bool json_u64(uint64_t *out, const struct cJSON *object, const char *key); /* 0 to JSON_INTEGER_MAX, no fraction */
 bool json_bool(bool *out, const struct cJSON *object, const char *key);
