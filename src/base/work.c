@@ -9,7 +9,8 @@
 
 /* Threads start when their lane first gets work: a command that finds everything in place starts none of them.
  * Two writers and two hashers use two cores fully; more cores get one hasher each up to four, for files in parallel. */
-#define LANE_THREADS_MAX 4
+#define LANE_THREADS_MAX 8
+#define HASHERS_MAX 4
 
 struct lane {
     pthread_cond_t more;
@@ -34,6 +35,17 @@ struct worker_start {
     struct work_threads *work;
     struct lane *lane;
 };
+
+/* The mutex is held. One wake-up is enough for all that is there when the loop looks: it looks after every wake-up. */
+static void finish(struct work_threads *w, struct task *t)
+{
+    bool first = !w->finished;
+    t->next = NULL;
+    *w->finished_tail = t;
+    w->finished_tail = &t->next;
+    if (first)
+        w->wake(w->wake_ctx);
+}
 
 static struct task *lane_take(struct work_threads *w, struct lane *lane)
 {
@@ -64,10 +76,7 @@ static void *worker(void *arg)
         t->run(t);
         pthread_mutex_lock(&w->mutex);
         start.lane->running--;
-        t->next = NULL;
-        *w->finished_tail = t;
-        w->finished_tail = &t->next;
-        w->wake(w->wake_ctx);
+        finish(w, t);
     }
     pthread_mutex_unlock(&w->mutex);
     return NULL;
@@ -113,10 +122,7 @@ static void threads_submit(struct work *base, enum work_lane which, struct task 
     if (nobody) {
         t->run(t);
         pthread_mutex_lock(&w->mutex);
-        t->next = NULL;
-        *w->finished_tail = t;
-        w->finished_tail = &t->next;
-        w->wake(w->wake_ctx); /* the loop may be about to wait */
+        finish(w, t); /* the loop may be about to wait */
         pthread_mutex_unlock(&w->mutex);
     }
 }
@@ -197,8 +203,10 @@ int work_threads_new(struct work **out, void (*wake)(void *ctx), void *ctx, stru
     if (!w)
         return err_nomem(err);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned hashers = cores < 2 ? 2 : cores > LANE_THREADS_MAX ? LANE_THREADS_MAX : (unsigned)cores;
-    static const unsigned fixed[LANES] = { [LANE_WRITE] = 2, [LANE_FILES] = 3, [LANE_SYNC] = 1, [LANE_NAMES] = 2 };
+    unsigned hashers = cores < 2 ? 2 : cores > HASHERS_MAX ? HASHERS_MAX : (unsigned)cores;
+    static const unsigned fixed[LANES] = {
+        [LANE_WRITE] = 2, [LANE_FILES] = 3, [LANE_PUBLISH] = 8, [LANE_SYNC] = 1, [LANE_NAMES] = 2
+    };
     w->base = (struct work){ threads_submit, threads_poll, threads_busy, threads_free };
     pthread_mutex_init(&w->mutex, NULL);
     w->finished_tail = &w->finished;

@@ -10,11 +10,12 @@
 #include "base/err.h"
 
 enum work_lane {
-    LANE_WRITE, /* block writes and their BLAKE3 */
-    LANE_HASH,  /* in-order file hashing, re-checks */
-    LANE_FILES, /* open, claim, publish, links, receipts, scans: system calls that wait for the disk */
-    LANE_SYNC,  /* the periodic fdatasync of partials */
-    LANE_NAMES, /* getaddrinfo, which may hang for minutes */
+    LANE_WRITE,   /* block writes and their BLAKE3 */
+    LANE_HASH,    /* in-order file hashing, re-checks */
+    LANE_FILES,   /* open, claim, links, scans: system calls that may wait for the disk */
+    LANE_PUBLISH, /* final names: threads that wait for fdatasync most of their time, side by side */
+    LANE_SYNC,    /* the periodic fdatasync of partials */
+    LANE_NAMES,   /* getaddrinfo, which may hang for minutes */
     LANES
 };
 
@@ -33,7 +34,8 @@ struct work {
     void (*free)(struct work *w);
 };
 
-/* Real threads. wake(ctx) is called from a worker whenever a task has finished. All signals are blocked in workers. */
+/* Real threads. wake(ctx) is called from a worker when a task has finished
+ * and none was waiting for the poll already. All signals are blocked in workers. */
 int work_threads_new(struct work **out, void (*wake)(void *ctx), void *ctx, struct hfp_err *err);
 
 static inline void work_submit(struct work *w, enum work_lane lane, struct task *t)

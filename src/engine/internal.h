@@ -101,7 +101,8 @@ struct job {
     struct blob *blobs; /* active ones */
     unsigned active_small, active_large, active_prove, unpublished;
     struct blob *ready, **ready_tail; /* proved, to be published */
-    bool publishing, planned;
+    unsigned publishing; /* publish tasks in flight */
+    bool planned;
     uint64_t reserved_bytes, fsid;
 
     uint64_t hub_since_ns; /* the Hub could have been reached since: the start, or the last resume */

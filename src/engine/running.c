@@ -8,7 +8,10 @@
 
 /* Blobs under way: begun in the plan's order, fed to the publisher in batches, counted when they are in place. */
 
-#define PUBLISH_BATCH 64
+#define PUBLISH_BATCH                                                                                                  \
+    8 /* contents a task syncs one after the other: the first commits for all, the rest find little left */
+#define PUBLISHERS_MAX                                                                                                 \
+    8 /* tasks of a job at once, a thread each: syncs that wait side by side share the disk's flush */
 #define UNPUBLISHED_MAX 256 /* proved contents that wait for their syncs: an open file each */
 
 /* Remembers the first few files a message will name. */
@@ -135,7 +138,7 @@ static void publish_run(struct task *t)
 static void publish_done(struct task *t)
 {
     AUTO_FREE struct publish_task *p = container_of(t, struct publish_task, task);
-    p->job->publishing = false;
+    p->job->publishing--;
     p->job->busy--;
     for (unsigned i = 0; i < p->count; i++) {
         p->blob[i]->busy--;
@@ -182,27 +185,28 @@ static unsigned take_ready(struct job *job, struct blob **out)
     return n;
 }
 
-/* One batch at a time: what becomes ready meanwhile makes the next batch larger and its syncs cheaper. */
-static void publish_batch(struct job *job)
+/* While the disk keeps up each content goes alone; when it does not, batches grow and their syncs get cheaper. */
+static bool publish_batch(struct job *job)
 {
-    if (job->publishing || !job->ready)
-        return;
+    if (job->publishing == PUBLISHERS_MAX || !job->ready)
+        return false;
     struct publish_task *p = calloc(1, sizeof *p);
     if (!p)
-        return;
+        return false;
     p->count = take_ready(job, p->blob);
     if (p->count == 0) {
         free(p);
-        return;
+        return false;
     }
     p->task = (struct task){ .run = publish_run, .done = publish_done };
     p->job = job;
     p->unix_s = core_unix_s(job->core);
     for (unsigned i = 0; i < p->count; i++)
         p->blob[i]->busy++;
-    job->publishing = true;
+    job->publishing++;
     job->busy++;
-    work_submit(job->core->config.work, LANE_FILES, &p->task);
+    work_submit(job->core->config.work, LANE_PUBLISH, &p->task);
+    return true;
 }
 
 /* ---- counting ---- */
@@ -346,7 +350,8 @@ void running_turn(struct job *job, uint64_t now_ns)
     feed(job);
     for (struct blob *b = job->blobs; b; b = b->next)
         blob_turn(b, now_ns);
-    publish_batch(job);
+    while (publish_batch(job))
+        ;
     running_sweep(job);
     if (!job->ending && !job->blobs && job->next_blob == job->plan->blobs)
         all_done(job);

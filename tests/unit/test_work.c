@@ -1,7 +1,7 @@
 /* test_work.c: blocking work runs away from the loop, and comes back to it.
  *
  * Seen red on purpose: a waiting worker counted for two tasks (the lane then ran them one by one); the loop was not
- * woken; signals reached workers; a busy pool said it was idle. */
+ * woken; signals reached workers; a busy pool said it was idle; each task of a heap woke the loop. */
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/work.h"
@@ -189,6 +189,33 @@ static void test_lanes_do_not_wait_for_each_other(void)
     CHECK(true, "freeing what never worked");
 }
 
+/* The loop looks after each wake-up, so what finishes before it looks needs no second one. */
+static void test_one_wake_up_for_all(void)
+{
+    struct hfp_err err;
+    struct work *w = NULL;
+    struct job jobs[20];
+    CHECK(work_threads_new(&w, wake, NULL, &err) == HFP_OK, "threads");
+    atomic_store(&wakes, 0);
+    for (unsigned i = 0; i < ARRAY_LEN(jobs); i++) {
+        job_init(&jobs[i], w, LANE_SYNC, 0);
+        work_submit(w, LANE_SYNC, &jobs[i].task);
+    }
+    for (unsigned i = 0; i < 500 && !jobs[19].ran; i++)
+        usleep(10000);
+    usleep(10000);
+    unsigned before = atomic_load(&wakes);
+    w->poll(w);
+    CHECK(before == 1 && jobs[0].done == 1 && jobs[19].done == 1, "20 tasks, %u wake-up", before);
+    job_init(&jobs[0], w, LANE_SYNC, 0);
+    work_submit(w, LANE_SYNC, &jobs[0].task);
+    for (unsigned i = 0; i < 500 && atomic_load(&wakes) == before; i++)
+        usleep(10000);
+    w->poll(w);
+    CHECK(atomic_load(&wakes) == 2 && jobs[0].done == 1, "the next one after the look wakes again");
+    w->free(w);
+}
+
 int main(void)
 {
     loop_thread = pthread_self();
@@ -197,5 +224,6 @@ int main(void)
     test_order();
     test_lane_uses_all_its_workers();
     test_lanes_do_not_wait_for_each_other();
+    test_one_wake_up_for_all();
     return tap_end();
 }
