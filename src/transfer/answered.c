@@ -21,6 +21,8 @@ static void runner_drain(struct runner *r)
 
 static void answered_redirect(struct runner *r, const struct http_headers *h)
 {
+    uint64_t wait_ns = ns_since(r->last_byte_ns, r->asked_ns);
+    learn_request(&r->remote->learn, wait_ns, wait_ns);
     if (++r->hops > HOPS_MAX)
         err_http(&r->verdict, HFP_E_PROTO, h->status, "%s redirects in circles", r->remote->name);
     else if (url_join(r->redirect_url, sizeof r->redirect_url, r->url, h->location, &r->verdict) == HFP_OK)

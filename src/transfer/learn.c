@@ -4,13 +4,17 @@
 #include "base/clock.h"
 
 #define START 4                        /* enough for most lines; one doubling from 8 */
-#define EPOCH_MIN_NS (200 * NS_PER_MS) /* so that thousands of small files reach 16 within half a second */
+#define EPOCH_MIN_NS (200 * NS_PER_MS) /* below it the figure is that of the scheduler */
 #define EPOCH_MAX_NS (2 * NS_PER_S)
-#define EPOCH_LATENCIES 10      /* an epoch spans this many round trips, or its figure is noise */
+#define EPOCH_LATENCIES 10 /* an epoch spans this many round trips, or its figure is noise */
+/* The first epoch, and one in which new connections open, last a third of that: TCP has found its pace by then, and a
+ * line of 50 ms is not left half empty for seconds. */
+#define OPENING_SHARE 3
 #define HOLD_NS (30 * NS_PER_S) /* after a rise that gave nothing, before the next try */
 #define GAIN_PERCENT 110        /* a rise must bring this much, or the connections do not pay */
 #define LOW_EPOCHS 3            /* epochs under half the peak before it counts as a collapse */
 #define ERRORS_MANY 3
+#define WAIT_PERCENT 75 /* of a request's time: its connection waits more than it carries, so more of them must pay */
 
 void learn_init(struct learn *l, uint32_t fixed, uint32_t start, uint64_t now_ns)
 {
@@ -25,6 +29,13 @@ void learn_bytes(struct learn *l, uint64_t n)
     l->epoch_bytes += n;
 }
 
+void learn_request(struct learn *l, uint64_t wait_ns, uint64_t whole_ns)
+{
+    l->wait_ns += wait_ns;
+    l->whole_ns += whole_ns;
+    l->requests++;
+}
+
 void learn_error(struct learn *l)
 {
     l->errors++;
@@ -34,8 +45,17 @@ static void epoch_begin(struct learn *l, uint64_t now_ns)
 {
     l->epoch_ns = now_ns;
     l->epoch_bytes = 0;
+    l->wait_ns = l->whole_ns = 0;
+    l->requests = 0;
     l->errors = 0;
     l->saturated = true;
+}
+
+/* Every connection has brought an answer, and they all did little but wait for it: many small files. Then what doubling
+ * would find out is known, and the epochs that it takes would be a good part of the whole. */
+static bool mostly_waits(const struct learn *l)
+{
+    return l->requests >= l->target && l->wait_ns >= l->whole_ns / 100 * WAIT_PERCENT;
 }
 
 static bool learn_move(struct learn *l, uint32_t target, bool rising, uint64_t hold_ns, uint64_t now_ns)
@@ -77,8 +97,17 @@ static bool learn_judge(struct learn *l, uint64_t rate, uint64_t now_ns)
     if (now_ns < l->hold_until_ns || l->target >= LEARN_MAX)
         return false;
     l->base_rate = rate;
-    uint32_t step = l->ceiling < LEARN_MAX ? 1 : l->target; /* doubling first, later single probes */
+    uint32_t step = l->ceiling < LEARN_MAX ? 1 : mostly_waits(l) ? LEARN_MAX : l->target; /* later single probes */
     return learn_move(l, MIN(l->target + step, LEARN_MAX), true, 0, now_ns);
+}
+
+static bool epoch_over(const struct learn *l, uint64_t passed_ns, uint64_t latency_ns)
+{
+    uint64_t length_ns = MIN(MAX(latency_ns * EPOCH_LATENCIES, EPOCH_MIN_NS), EPOCH_MAX_NS);
+    if (l->settling || l->peak_rate == 0)
+        length_ns /= OPENING_SHARE;
+    bool may_jump = !l->rising && l->ceiling == LEARN_MAX && l->target < LEARN_MAX && mostly_waits(l);
+    return passed_ns >= (may_jump ? MAX(latency_ns, NS_PER_MS) : length_ns);
 }
 
 bool learn_tick(struct learn *l, uint32_t running, bool held, uint64_t latency_ns, uint64_t now_ns)
@@ -91,9 +120,8 @@ bool learn_tick(struct learn *l, uint32_t running, bool held, uint64_t latency_n
     }
     if (running < l->target)
         l->saturated = false;
-    uint64_t length_ns = MIN(MAX(latency_ns * EPOCH_LATENCIES, EPOCH_MIN_NS), EPOCH_MAX_NS);
     uint64_t passed_ns = ns_since(now_ns, l->epoch_ns);
-    if (passed_ns < length_ns)
+    if (!epoch_over(l, passed_ns, latency_ns))
         return false;
     if (passed_ns > 2 * EPOCH_MAX_NS) { /* nobody looked: nothing ran in between, as between two rounds */
         epoch_begin(l, now_ns);

@@ -1,6 +1,7 @@
 /* transfer/learn.h: how many connections to one host pay. Pure.
  *
- * Starts small and adds while the total goodput rises; goes back when more gave nothing; halves when each stream
+ * Starts small and adds while the total goodput rises, all at once where connections do nothing but wait for answers
+ * (small files); goes back when more gave nothing; halves when each stream
  * collapses or errors pile up. Fed with bytes and a tick; asked for a target. A user's fixed number ends the learning. */
 #ifndef HFP_TRANSFER_LEARN_H
 #define HFP_TRANSFER_LEARN_H
@@ -18,6 +19,8 @@ struct learn {
     uint64_t base_rate; /* goodput at `before`, bytes per s */
     uint64_t peak_rate; /* the best this host ever gave here: what a collapse is measured against */
     uint64_t epoch_ns, epoch_bytes, hold_until_ns;
+    uint64_t wait_ns, whole_ns; /* of the requests that ended in this epoch: for the first byte, and in all */
+    uint32_t requests;
     uint32_t errors, epochs_low;
     bool saturated; /* all `target` connections were busy through the epoch */
     bool rising;    /* the last change was a rise that is being judged */
@@ -28,6 +31,8 @@ struct learn {
 /* start: the number remembered from earlier runs, 0 for none. */
 void learn_init(struct learn *l, uint32_t fixed, uint32_t start, uint64_t now_ns);
 void learn_bytes(struct learn *l, uint64_t n);
+/* A request was answered: how long it waited for its first byte, and how long it took in all. */
+void learn_request(struct learn *l, uint64_t wait_ns, uint64_t whole_ns);
 /* A reset, refusal, 429 or 5xx of this host. */
 void learn_error(struct learn *l);
 /* running: connections busy now; held: we ourselves held bytes back (limit, pause, buffers), so rates say nothing.

@@ -33,8 +33,10 @@ static void remote_rate(struct runner *r)
 static void runner_idle(struct runner *r)
 {
     struct fetch *f = r->fetch;
-    if (r->state == RUN_BODY)
+    if (r->state == RUN_BODY) {
         remote_rate(r);
+        learn_request(&r->remote->learn, ns_since(r->body_ns, r->asked_ns), ns_since(r->last_byte_ns, r->asked_ns));
+    }
     if (f->locating == r)
         f->locating = NULL;
     r->remote->running--;
@@ -223,7 +225,7 @@ static void on_opened(struct http_request *q, const struct http_peer *peer)
     r->peer_now = *peer;
     r->peer = peer_number(r->transfer, r->url, peer->address);
     runner_move(r, RUN_ASKED);
-    r->last_byte_ns = r->since_ns;
+    r->last_byte_ns = r->asked_ns = r->since_ns;
 }
 
 static void runner_count(struct runner *r, size_t n)

@@ -2,7 +2,8 @@
  *
  * Each row is a server: what `n` connections bring in all. The learner is run for two minutes against it.
  * Seen red on purpose: a rise judged although it brought nothing; errors that count for nothing; a rest that is taken
- * for a slow epoch; a fixed number that moves; a limit of ours taken for the line's. */
+ * for a slow epoch; a fixed number that moves; a limit of ours taken for the line's; requests that only wait taken for
+ * ones that carry, and the other way round. */
 #include "transfer/learn.h"
 
 #include "base/auto.h"
@@ -46,6 +47,24 @@ static struct learn run(uint64_t (*rate)(uint32_t), unsigned seconds, uint32_t e
     return l;
 }
 
+/* Small files: each connection brings 10 KB every 20 ms, or the server only ever answers 200 requests a second. */
+static struct learn run_small(unsigned most_per_s, unsigned wait_percent, uint64_t until_ms)
+{
+    struct learn l;
+    uint64_t now = 10 * NS_PER_S, sent = 0;
+    learn_init(&l, 0, 0, now);
+    for (uint64_t ms = 20; ms <= until_ms; ms += 20) {
+        now += 20 * NS_PER_MS;
+        for (unsigned i = 0; i < l.target && sent * 1000 < most_per_s * ms; i++) {
+            learn_bytes(&l, 10000);
+            learn_request(&l, 20 * NS_PER_MS * wait_percent / 100, 20 * NS_PER_MS);
+            sent++;
+        }
+        learn_tick(&l, l.target, false, 20 * NS_PER_MS, now);
+    }
+    return l;
+}
+
 int main(void)
 {
     static const struct {
@@ -64,6 +83,14 @@ int main(void)
     }
     struct learn l = run(fat, 2, 0, false, 0);
     CHECK(l.target == 16, "all 16 are there within two seconds: %u", l.target);
+    l = run_small(10000, 95, 40);
+    CHECK(l.target == 16, "requests that only wait: all 16 after one round of answers: %u", l.target);
+    l = run_small(10000, 95, 20000);
+    CHECK(l.target == 16, "and they stay: %u", l.target);
+    l = run_small(10000, 50, 60);
+    CHECK(l.target == 4, "requests that carry are judged by what they bring: %u", l.target);
+    l = run_small(200, 95, 20000);
+    CHECK(l.target <= 5, "a server that answers no faster for it is left alone again: %u", l.target);
     l = run(fat, 60, 50, false, 0);
     CHECK(l.target < 4, "errors take connections away: %u", l.target);
     l = run(fat, 60, 0, true, 0);

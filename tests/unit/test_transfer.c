@@ -505,7 +505,7 @@ static void test_reclaim(void)
     tw_begin(&w, tw_good, (struct tw_options){ .buffers = 6 });
     tw_group_new(&w, 1, 0);
     tw_add_all(&w, 0, 40 * MB);
-    tw_run(&w, 0.115);
+    tw_run(&w, 0.06);
     group_pause(w.group[0].group, true);
     w.number = 0;
     tw_run(&w, 60);
