@@ -142,20 +142,19 @@ static int settle_folder(int dir, const char *name, struct hfp_err *err)
     return rc == HFP_E_NO_FILE ? HFP_OK : rc;
 }
 
-int publish_settle(const struct store *s, const char *commit, struct hfp_err *err)
+int publish_settle_blobs(const struct store *s, struct hfp_err *err)
 {
-    char snapshot[32 + COMMIT_HEX];
-    if (!s->writable)
+    int dir = s->is_local ? s->local : s->blobs;
+    return s->writable && dir >= 0 ? io_fsync(dir, err, s->is_local ? "the folder" : "blobs") : HFP_OK;
+}
+
+int publish_settle_snapshot(const struct store *s, const char *commit, struct hfp_err *err)
+{
+    char name[32 + COMMIT_HEX];
+    if (!s->writable || s->is_local || s->repo_dir < 0)
         return HFP_OK;
-    if (s->is_local)
-        return s->local < 0 ? HFP_OK : io_fsync(s->local, err, "the folder");
-    if (s->blobs < 0 || s->repo_dir < 0)
-        return HFP_OK;
-    snprintf(snapshot, sizeof snapshot, "snapshots/%.40s", commit);
-    int rc = io_fsync(s->blobs, err, "blobs");
-    if (!rc)
-        rc = settle_folder(s->repo_dir, snapshot, err);
-    return rc ? rc : settle_folder(s->repo_dir, "snapshots", err);
+    snprintf(name, sizeof name, "snapshots%s%.40s", commit ? "/" : "", commit ? commit : "");
+    return settle_folder(s->repo_dir, name, err);
 }
 
 void publish_snapshot_path(char *out, size_t out_size, const struct store *s, const char *commit)

@@ -88,7 +88,7 @@ void core_free(struct core *c)
     if (!c)
         return;
     transfer_free(c->transfer);
-    if (c->hosts && c->learns)
+    if (c->hosts && c->learns && hosts_any_learned(c->hosts)) /* else what lies there, if anything, is no worse */
         hosts_on_disk(c, true);
     hosts_free(c->hosts);
     pool_free(c->pool);

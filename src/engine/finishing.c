@@ -2,21 +2,40 @@
 
 #include "base/auto.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* All files are in place: what other tools read comes last, the ref last of all (design 4). */
+/* All files are in place: what other tools read comes last, the ref last of all (design 4).
+ *
+ *   links -> blobs/, the snapshot, snapshots/ synced --+-> ref
+ *   trees/ ---------------------------------------------'
+ *
+ * What does not wait for the other runs side by side: syncs at the same time share the disk's flush, and a start of one
+ * small file is little else. */
 
-struct finish_task {
+#define PARTS_MAX 6
+
+struct finish;
+struct finish_part {
     struct task task;
-    struct job *job;
-    int64_t unix_s;
+    struct finish *finish;
+    int (*work)(struct finish_part *part);
     struct hfp_err err;
 };
 
-struct finishing {
-    struct finish_task *task;
+struct finish {
+    struct job *job;
+    int64_t unix_s;
+    struct finish_part part[PARTS_MAX];
+    unsigned parts, left; /* begun; of these still under way */
+    bool ref_begun;
+    struct hfp_err err; /* the first */
+};
+
+struct linking {
+    struct finish_part *part;
     struct place place;
     uint32_t lost;
     const char *first_lost;
@@ -31,14 +50,15 @@ static bool in_place(const struct place *p)
 
 /* P1: a pull takes its time, and hf cache prune and rm ask for no lock: what was put in place is looked at once more
  * when it is linked, before the ref says that it is there. */
-static int finish_path(struct finishing *f, const char *path, bool copy)
+static int finish_path(struct linking *f, const char *path, bool copy)
 {
-    const struct job *job = f->task->job;
+    const struct finish *finish = f->part->finish;
+    const struct job *job = finish->job;
     const struct place *p = &f->place;
     if (publish_linked(p, job->commit, path))
         return HFP_OK;
     bool there = in_place(p), link = there && links_come_last(p) && p->store->writable;
-    int rc = link ? publish_link(p, job->commit, path, f->task->unix_s, &f->task->err) : HFP_OK;
+    int rc = link ? publish_link(p, job->commit, path, finish->unix_s, &f->part->err) : HFP_OK;
     if (rc)
         return rc;
     bool believed = there && copy && !links_come_last(p); /* by its receipt, which a full disk may have refused */
@@ -49,13 +69,13 @@ static int finish_path(struct finishing *f, const char *path, bool copy)
     return HFP_OK;
 }
 
-static int finish_paths(struct finish_task *task)
+static int finish_links(struct finish_part *part)
 {
-    const struct job *job = task->job;
-    AUTO_FREE struct finishing *f = calloc(1, sizeof *f);
+    const struct job *job = part->finish->job;
+    AUTO_FREE struct linking *f = calloc(1, sizeof *f);
     if (!f)
-        return err_nomem(&task->err);
-    f->task = task;
+        return err_nomem(&part->err);
+    f->part = part;
     int rc = HFP_OK;
     for (uint32_t i = 0; i < job->plan->blobs && !rc; i++) {
         const struct plan_blob *b = &job->plan->blob[i];
@@ -69,70 +89,126 @@ static int finish_paths(struct finish_task *task)
     if (rc || f->lost == 0)
         return rc;
     return err_set(
-        &task->err, HFP_E_IO,
+        &part->err, HFP_E_IO,
         "%u of %u files were removed while the others came (%s; hf cache prune or rm?). What is left is kept: "
         "run again",
         f->lost, job->plan->files, f->first_lost);
 }
 
-static int finish(struct finish_task *f)
+static int finish_trees(struct finish_part *part)
 {
-    struct job *job = f->job;
-    const struct store *s = job->store;
-    bool is_ref = !name_is_commit(job->spec.revision);
-    int rc = job->work_done ? finish_paths(f) : HFP_OK;
-    if (!rc && job->work_done)
-        rc = publish_settle(s, job->commit, &f->err);
-    if (job->file_error.code != HFP_OK) /* what is proved can be read; the ref does not move */
-        return rc;
-    if (!rc && job->listing_new)
-        rc = trees_write(s, job->commit, job->listing, &f->err);
-    if (!rc && is_ref && strcmp(job->commit, job->local_commit) != 0)
-        rc = ref_write(s, job->spec.revision, job->commit, &f->err);
+    const struct job *job = part->finish->job;
+    return trees_write(job->store, job->commit, job->listing, &part->err);
+}
+
+static int settle_blobs(struct finish_part *part)
+{
+    return publish_settle_blobs(part->finish->job->store, &part->err);
+}
+
+static int settle_snapshot(struct finish_part *part)
+{
+    const struct job *job = part->finish->job;
+    return publish_settle_snapshot(job->store, job->commit, &part->err);
+}
+
+static int settle_snapshots(struct finish_part *part)
+{
+    return publish_settle_snapshot(part->finish->job->store, NULL, &part->err);
+}
+
+static int finish_ref(struct finish_part *part)
+{
+    const struct finish *f = part->finish;
+    const struct job *job = f->job;
+    bool is_ref = !name_is_commit(job->spec.revision) && strcmp(job->commit, job->local_commit) != 0;
+    int rc = is_ref ? ref_write(job->store, job->spec.revision, job->commit, &part->err) : HFP_OK;
     if (!rc) /* with nothing fetched too: another tool may have finished what a killed run of ours began */
-        partial_sweep_all(s, f->unix_s);
+        partial_sweep_all(job->store, f->unix_s);
     return rc;
 }
 
-static void finish_run(struct task *t)
+static void part_run(struct task *t)
 {
-    struct finish_task *f = container_of(t, struct finish_task, task);
-    if (f->job->store->repo_dir < 0 && f->job->store->local < 0)
-        return; /* an empty repository leaves nothing */
-    if (finish(f) != HFP_OK && !f->job->store->writable)
-        f->err.code = HFP_OK; /* a complete cache on a read-only file system is a success */
+    struct finish_part *part = container_of(t, struct finish_part, task);
+    if (part->work(part) != HFP_OK && !part->finish->job->store->writable)
+        part->err.code = HFP_OK; /* a complete cache on a read-only file system is a success */
 }
 
-static void finish_done(struct task *t)
+static void part_done(struct task *t);
+
+static void part_begin(struct finish *f, int (*work)(struct finish_part *part))
 {
-    AUTO_FREE struct finish_task *f = container_of(t, struct finish_task, task);
+    assert(f->parts < PARTS_MAX);
+    struct finish_part *part = &f->part[f->parts++];
+    *part = (struct finish_part){ .task = { .run = part_run, .done = part_done }, .finish = f, .work = work };
+    f->left++;
+    f->job->busy++;
+    work_submit(f->job->core->config.work, LANE_PUBLISH, &part->task);
+}
+
+static void finish_end(struct finish *f)
+{
     struct job *job = f->job;
-    job->busy--;
+    struct hfp_err err = f->err;
+    free(f);
     if (job->file_error.code != HFP_OK) {
-        f->err = job->file_error;
-        size_t used = strlen(f->err.message);
-        snprintf(f->err.message + used, sizeof f->err.message - used,
-                 ". The other %llu of %u files are proved and in place", (unsigned long long)job->status.files_proved,
-                 job->plan->files);
+        err = job->file_error;
+        size_t used = strlen(err.message);
+        snprintf(err.message + used, sizeof err.message - used, ". The other %llu of %u files are proved and in place",
+                 (unsigned long long)job->status.files_proved, job->plan->files);
     }
-    job_end(job, f->err.code == HFP_OK ? NULL : &f->err);
+    job_end(job, err.code == HFP_OK ? NULL : &err);
+}
+
+/* Everything before the ref is done, or something failed. */
+static void finish_rest(struct finish *f)
+{
+    bool all = f->job->file_error.code == HFP_OK; /* else what is proved can be read; the ref does not move */
+    if (f->ref_begun || !all || f->err.code != HFP_OK) {
+        finish_end(f);
+        return;
+    }
+    f->ref_begun = true;
+    part_begin(f, finish_ref);
+}
+
+static void part_done(struct task *t)
+{
+    struct finish_part *part = container_of(t, struct finish_part, task);
+    struct finish *f = part->finish;
+    f->job->busy--;
+    f->left--;
+    if (f->err.code == HFP_OK)
+        f->err = part->err;
+    if (part->work == finish_links && part->err.code == HFP_OK) {
+        part_begin(f, settle_blobs);
+        part_begin(f, settle_snapshot);
+        part_begin(f, settle_snapshots);
+    }
+    if (f->left == 0)
+        finish_rest(f);
 }
 
 void finishing_turn(struct job *job)
 {
     if (job->step_begun)
         return;
+    struct finish *f = calloc(1, sizeof *f);
+    if (!f)
+        return; /* everything is in place already: try again next turn */
     job->step_begun = true;
-    struct finish_task *f = calloc(1, sizeof *f);
-    if (!f) {
-        job->step_begun = false; /* everything is in place already: try again next turn */
+    *f = (struct finish){ .job = job, .unix_s = core_unix_s(job->core) };
+    if (job->store->repo_dir < 0 && job->store->local < 0) { /* an empty repository leaves nothing */
+        finish_end(f);
         return;
     }
-    *f = (struct finish_task){ .task = { .run = finish_run, .done = finish_done },
-                               .job = job,
-                               .unix_s = core_unix_s(job->core) };
-    job->busy++;
-    work_submit(job->core->config.work, LANE_FILES, &f->task);
+    if (job->work_done)
+        part_begin(f, finish_links);
+    if (job->listing_new && job->file_error.code == HFP_OK)
+        part_begin(f, finish_trees);
+    if (f->left == 0)
+        finish_rest(f);
 }
 
 /* Failed or cancelled: blobs close with what is recorded, tasks run out, then the last event. */

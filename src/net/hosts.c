@@ -278,6 +278,19 @@ int hosts_load(struct hosts *h, int dir, struct hfp_err *err)
     return HFP_OK;
 }
 
+static bool worth_a_line(const struct host *h)
+{
+    return h->learned.connections != 0 || h->addresses.family != HFP_ANY_FAMILY;
+}
+
+bool hosts_any_learned(const struct hosts *h)
+{
+    for (size_t i = 0; i < h->hosts; i++)
+        if (worth_a_line(&h->host[i]))
+            return true;
+    return false;
+}
+
 int hosts_save(const struct hosts *h, int dir, struct hfp_err *err)
 {
     size_t size = sizeof HOSTS_HEAD + HOSTS_MAX * LINE_MAX_BYTES, used = strlen(HOSTS_HEAD);
@@ -297,7 +310,7 @@ int hosts_save(const struct hosts *h, int dir, struct hfp_err *err)
         if (!next)
             break;
         from = next->used;
-        if (next->learned.connections == 0 && next->addresses.family == HFP_ANY_FAMILY)
+        if (!worth_a_line(next))
             continue;
         used += (size_t)snprintf(text + used, LINE_MAX_BYTES, "%s %s %u %llu\n", next->key,
                                  family_names[next->addresses.family], MIN(next->learned.connections, CONNECTIONS_MAX),

@@ -59,5 +59,6 @@ struct host_learned hosts_learned(const struct hosts *h, const char *key);
  * leave that file alone. */
 int hosts_load(struct hosts *h, int dir, struct hfp_err *err);
 int hosts_save(const struct hosts *h, int dir, struct hfp_err *err);
+bool hosts_any_learned(const struct hosts *h); /* false: a saved file would say nothing */
 
 #endif

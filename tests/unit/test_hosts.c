@@ -239,13 +239,14 @@ static void test_file(void)
     int dir = mkdtemp(path) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     struct hosts *h = hosts_begin(NULL, HFP_ANY_FAMILY);
     CHECK(hosts_load(h, dir, &err) == HFP_OK, "no file is fine");
+    CHECK(!hosts_any_learned(h), "and nothing to save");
     hosts_learn(h, "a.example:443", (struct host_learned){ 8, 118234112 });
     hosts_add_address(h, "b.example:443", "192.0.2.1");
     hosts_failed(h, "b.example:443", "2001:db8::1", S);
     hosts_ok(h, "b.example:443", "192.0.2.1", S);
     hosts_add_address(h, "nothing.example:443", "192.0.2.1");
     hosts_learn(h, "[::1]:80", (struct host_learned){ 4000000000U, UINT64_MAX / 100 });
-    CHECK(hosts_save(h, dir, &err) == HFP_OK, "what was learned is saved: %s", err.message);
+    CHECK(hosts_any_learned(h) && hosts_save(h, dir, &err) == HFP_OK, "what was learned is saved: %s", err.message);
     hosts_free(h);
     char *text = NULL;
     CHECK(io_read_file(&text, NULL, dir, "hosts", 4096, &err) == HFP_OK, "as a file");

@@ -93,7 +93,9 @@ static void into_the_cache(const char *base, uint64_t size)
     char path[512];
     publish_snapshot_path(path, sizeof path, s, COMMIT);
     CHECK(strncmp(path, fx_path(SNAP), strlen(path)) == 0, "the snapshot's name");
-    CHECK(publish_settle(s, COMMIT, NULL) == HFP_OK, "settled");
+    CHECK(publish_settle_blobs(s, NULL) == HFP_OK && publish_settle_snapshot(s, COMMIT, NULL) == HFP_OK &&
+              publish_settle_snapshot(s, NULL, NULL) == HFP_OK,
+          "settled");
     free(p);
     store_free(s);
 }
@@ -314,7 +316,9 @@ static void local_folder(const char *base, bool other_fs)
     char path[512];
     publish_snapshot_path(path, sizeof path, s, COMMIT);
     CHECK_STR(path, fx_path("D"), "the snapshot is the folder itself");
-    CHECK(publish_settle(s, COMMIT, NULL) == HFP_OK, "settled");
+    CHECK(publish_settle_blobs(s, NULL) == HFP_OK && publish_settle_snapshot(s, COMMIT, NULL) == HFP_OK &&
+              publish_settle_snapshot(s, NULL, NULL) == HFP_OK,
+          "settled");
     free(p);
     store_free(s);
 }
