@@ -26,6 +26,22 @@ static int sys_fstatat(int dir, const char *path, struct stat *st, int flags)
     return fstatat(dir, path, st, flags);
 }
 
+/* Linux 6.1 and later say it, of those file systems that know it. */
+static int sys_direct_align(int fd, uint32_t *memory, uint32_t *offset)
+{
+#ifdef STATX_DIOALIGN
+    struct statx st;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == 0 && st.stx_mask & STATX_DIOALIGN) {
+        *memory = st.stx_dio_mem_align;
+        *offset = st.stx_dio_offset_align;
+        return 0;
+    }
+#endif
+    (void)fd, (void)memory, (void)offset;
+    errno = ENOTSUP;
+    return -1;
+}
+
 const struct io_ops io_system = {
     .openat = sys_openat,
     .close = close,
@@ -52,6 +68,7 @@ const struct io_ops io_system = {
     .readdir = readdir,
     .closedir = closedir,
     .utimensat = utimensat,
+    .direct_align = sys_direct_align,
 };
 
 const struct io_ops *io = &io_system;

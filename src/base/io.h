@@ -44,6 +44,8 @@ struct io_ops {
     struct dirent *(*readdir)(DIR *dir);
     int (*closedir)(DIR *dir);
     int (*utimensat)(int dir, const char *path, const struct timespec times[2], int flags);
+    /* What a file opened with O_DIRECT wants memory and offsets to be multiples of; 0: it takes none. -1: not told. */
+    int (*direct_align)(int fd, uint32_t *memory, uint32_t *offset);
 };
 
 extern const struct io_ops io_system; /* the kernel's */

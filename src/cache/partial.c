@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RESERVE_MAX (UINT64_C(256) << 20) /* scanners take allocated size for progress; and a kill wastes no more */
 #define CLAIM_TRIES 16 /* each turn means that somebody else renamed or removed a file between our look and our hand */
 
 static void partial_name(char out[192], const struct place *p, const char *suffix, const char *kind)
@@ -340,9 +339,12 @@ int partial_claim(struct partial **out, const struct place *p, const char *commi
     struct partial *pt = calloc(1, sizeof *pt);
     if (!pt)
         return err_nomem(err);
-    *pt = (struct partial){
-        .store = p->store, .fd = -1, .dir = -1, .size_bytes = p->size_bytes, .blocks = blocks_of(p->size_bytes)
-    };
+    *pt = (struct partial){ .store = p->store,
+                            .fd = -1,
+                            .direct_fd = -1,
+                            .dir = -1,
+                            .size_bytes = p->size_bytes,
+                            .blocks = blocks_of(p->size_bytes) };
     int own = -1;
     int rc = leftovers_open_dir(&pt->dir, &own, p, err);
     pt->dir_borrowed = own < 0;
@@ -382,33 +384,10 @@ void partial_look(struct partial_look *out, const struct place *p, int64_t unix_
     }
 }
 
-int partial_reserve(struct partial *pt, uint64_t at, uint64_t bytes, struct hfp_err *err)
-{
-    if (at >= pt->size_bytes)
-        return HFP_OK;
-    bytes = MIN(MIN(bytes, RESERVE_MAX), pt->size_bytes - at);
-    int rc;
-    do
-        rc = bytes ? io->fallocate(pt->fd, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)bytes) : 0;
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0 && (errno == ENOSPC || errno == EDQUOT))
-        return err_sys(err, HFP_E_IO, errno, "reserve space for %s", pt->name);
-    return HFP_OK; /* anything else: this file system cannot, and the writes will tell */
-}
-
 bool partial_unlinked(const struct partial *pt)
 {
     struct stat st;
     return io->fstat(pt->fd, &st) == 0 && st.st_nlink == 0;
-}
-
-int partial_sync(struct partial *pt, int64_t unix_s, struct hfp_err *err)
-{
-    int rc = io_fdatasync(pt->fd, err, pt->name);
-    if (rc || !pt->digests)
-        return rc;
-    rc = digests_beat(pt->digests, unix_s, err);
-    return rc ? rc : digests_sync(pt->digests, err);
 }
 
 static bool worth_keeping(const struct partial *pt)
@@ -434,6 +413,7 @@ void partial_close(struct partial *pt, bool keep)
     }
     digests_close(pt->digests);
     fd_closep(&pt->fd);
+    fd_closep(&pt->direct_fd);
     if (!pt->dir_borrowed)
         fd_closep(&pt->dir);
     free(pt->recorded);

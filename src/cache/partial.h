@@ -11,12 +11,16 @@
 #include "cache/digests.h"
 #include "cache/store.h"
 
+#include <stdatomic.h>
+
 struct partial {
     const struct store *store;
-    int fd;            /* read and write */
-    int dir;           /* the folder it lives in; owned unless dir_borrowed */
-    bool dir_borrowed; /* it is the store's: a small file opens no folder */
-    char name[192];    /* <base>.<8 hex>.incomplete */
+    int fd;        /* read and write */
+    int direct_fd; /* the same file past the page cache; -1: this file system takes it not, or nobody asked */
+    atomic_bool direct_refused; /* by a write: from then on all goes through the page cache */
+    int dir;                    /* the folder it lives in; owned unless dir_borrowed */
+    bool dir_borrowed;          /* it is the store's: a small file opens no folder */
+    char name[192];             /* <base>.<8 hex>.incomplete */
     char digests_name[192];
     struct digests *digests; /* NULL for files of one block: there is nothing to resume */
     uint64_t size_bytes;
@@ -44,6 +48,11 @@ struct partial_look {
     uint64_t bytes_seen; /* size of the largest candidate: growth tells that a holder makes progress */
 };
 void partial_look(struct partial_look *out, const struct place *p, int64_t unix_s);
+/* Opens the way past the page cache, where the file system has one; quiet where it has not. Before the first write. */
+void partial_open_direct(struct partial *pt);
+/* Writes bytes of a block; any thread, several at once for different blocks. direct: a whole block goes past the page
+ * cache if that is open; what the file system refuses, and the short last block, goes through it. */
+int partial_write(struct partial *pt, const void *buf, size_t n, uint64_t at, bool direct, struct hfp_err *err);
 /* Reserves space up to `bytes` from `at` (at most 256 MiB ahead, size kept); quiet where unsupported,
  * HFP_E_NO_SPACE or HFP_E_QUOTA where the disk says so. */
 int partial_reserve(struct partial *pt, uint64_t at, uint64_t bytes, struct hfp_err *err);

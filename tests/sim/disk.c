@@ -12,6 +12,7 @@
 #define FIRST_FD 1000 /* never a real descriptor: a call that bypasses base/io fails loudly */
 
 static struct inode *fd_inode[FDS];
+static bool fd_direct[FDS]; /* opened with O_DIRECT */
 
 static void touch_ctime(struct inode *i)
 {
@@ -69,9 +70,12 @@ static int d_openat(int dir, const char *path, int flags, mode_t mode)
         i->truncated = true;
         inode_touch(i);
     }
+    if ((flags & O_DIRECT) && disk->direct == DIRECT_NONE)
+        return errno = EINVAL, -1;
     for (int fd = 0; fd < FDS; fd++)
         if (!fd_inode[fd]) {
             fd_inode[fd] = i;
+            fd_direct[fd] = flags & O_DIRECT;
             i->opens++;
             return fd + FIRST_FD;
         }
@@ -110,16 +114,27 @@ static ssize_t d_pread(int fd, void *buf, size_t n, off_t at)
     return (ssize_t)n;
 }
 
+/* Of a direct descriptor: whole sectors of aligned memory, or EINVAL; and some take none of it when it comes to that. */
+static bool direct_refused(const void *buf, size_t n, off_t at)
+{
+    bool aligned = (uintptr_t)buf % DIRECT_ALIGN == 0 && n % DIRECT_ALIGN == 0 && at % DIRECT_ALIGN == 0;
+    return !aligned || disk->direct == DIRECT_PRETENDS || (disk->direct == DIRECT_MOODY && sim_random(10) == 0);
+}
+
 static ssize_t d_pwrite(int fd, const void *buf, size_t n, off_t at)
 {
     struct inode *i = of_fd(fd);
     if (!i || refuse(true))
         return -1;
+    if (fd_direct[fd - FIRST_FD] && direct_refused(buf, n, at))
+        return errno = EINVAL, -1;
     uint64_t end = (uint64_t)at + n, grow = end > i->size ? end - i->size : 0;
     if (disk->used + grow > disk->capacity)
         return errno = ENOSPC, -1;
     if (n > 1 && sim_random(50) == 0)
         n = 1 + (size_t)sim_random(n - 1); /* a short write */
+    if (fd_direct[fd - FIRST_FD])
+        n = MAX(n / DIRECT_ALIGN, 1) * DIRECT_ALIGN; /* of whole sectors */
     end = (uint64_t)at + n;
     if (end > i->size)
         inode_resize(i, end);
@@ -392,6 +407,14 @@ static int d_utimensat(int dir, const char *path, const struct timespec times[2]
     return refuse(true) ? -1 : 0;
 }
 
+static int d_direct_align(int fd, uint32_t *memory, uint32_t *offset)
+{
+    if (!of_fd(fd) || disk->direct == DIRECT_UNTOLD)
+        return errno = ENOTSUP, -1;
+    *memory = *offset = disk->direct == DIRECT_ZERO ? 0 : DIRECT_ALIGN;
+    return 0;
+}
+
 const struct io_ops sim_disk = {
     .openat = d_openat,
     .close = d_close,
@@ -418,4 +441,5 @@ const struct io_ops sim_disk = {
     .readdir = d_readdir,
     .closedir = d_closedir,
     .utimensat = d_utimensat,
+    .direct_align = d_direct_align,
 };

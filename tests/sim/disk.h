@@ -46,9 +46,15 @@ struct dirop {
     uint64_t group; /* a rename is two of them and happens whole or not at all */
 };
 
+/* What file systems make of O_DIRECT: none at all, taken without a word of its alignment, said to take none, taken, opened
+ * and then refused, refused now and then. */
+enum disk_direct { DIRECT_NONE, DIRECT_UNTOLD, DIRECT_ZERO, DIRECT_TAKEN, DIRECT_PRETENDS, DIRECT_MOODY, DIRECT_KINDS };
+#define DIRECT_ALIGN 512
+
 struct disk {
     struct inode *root, *all;
     uint64_t next_ino, used, capacity, group;
+    enum disk_direct direct;
     bool journal; /* this disk orders metadata as a journal does; else folders are on their own */
     struct dirop *ops;
     unsigned ops_n, ops_cap;

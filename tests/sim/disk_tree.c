@@ -162,6 +162,7 @@ void disk_new(uint64_t capacity_bytes)
     disk->capacity = capacity_bytes;
     disk->next_ino = 2;
     disk->journal = sim_random(2) == 0;
+    disk->direct = (enum disk_direct)sim_random(DIRECT_KINDS);
     disk->root = inode_new(S_IFDIR | 0755);
     entries_set(&disk->root->now, "..", disk->root);
     entries_set(&disk->root->kept, "..", disk->root);

@@ -7,6 +7,7 @@
 #include "tap.h"
 
 #include <stddef.h>
+#include <unistd.h>
 
 int main(void)
 {
@@ -22,7 +23,7 @@ int main(void)
     CHECK(h[0] && h[1] && !pool_get(p, true), "they are for the head, and then there is no more");
     CHECK(pool_free_count(p) == 0 && pool_taken(p) == 5, "taken and free are counted");
     b[0][0] = b[0][BLOCK_BYTES - 1] = 1;
-    CHECK(((uintptr_t)b[0] & 4095) == 0, "a buffer is a whole block, aligned to pages");
+    CHECK((uintptr_t)b[0] % (size_t)sysconf(_SC_PAGESIZE) == 0, "a buffer is a whole block, aligned to pages");
     pool_put(p, h[1]);
     CHECK(!pool_get(p, false) && pool_get(p, true) == h[1], "what came back is used again, by the head first");
     pool_put(p, NULL);
