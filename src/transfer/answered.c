@@ -11,6 +11,8 @@
 static void remote_latency(struct remote *remote, uint64_t ns)
 {
     remote->latency_ns = remote->latency_ns == 0 ? ns : (remote->latency_ns * 7 + ns) / 8;
+    uint64_t best = remote->best_latency_ns;
+    remote->best_latency_ns = best == 0 || ns < best ? ns : best + (ns - best) / 32;
 }
 
 /* Reads the rest of an answer that is not the file, so that the connection can be used again; acts when it ends. */

@@ -12,6 +12,14 @@
 #define SEGMENT_MIN_BYTES (4 * BLOCK)
 /* The gap between two requests is about one latency; at this many latencies of bytes it costs under 2 %. */
 #define SEGMENT_LATENCIES 50
+/* Per connection: a block takes 30 ms at most, so who waits for the head's does not wait long, and CPU is what is short. */
+#define FAST_BYTES_PER_S (32 * BLOCK)
+/* What is in flight, of 24 buffers: best so much, for the rest is being written and hashed; at most so much. */
+#define FAST_IN_FLIGHT (16 * BLOCK)
+#define FAST_IN_FLIGHT_MAX (24 * BLOCK)
+/* On a fast line the other connections fill one's gap, up to this: no more than a third of its time. */
+#define FAST_LATENCIES 2
+#define WRITERS 2 /* buffers on their way to the disk */
 
 static bool bit_get(const uint8_t *bits, uint64_t i)
 {
@@ -140,14 +148,34 @@ bool fetch_busy(const struct fetch *f)
     return f->wanted_count > 0 || f->segments != NULL;
 }
 
+static bool is_fast(const struct remote *r)
+{
+    return r->best_bytes_per_s >= FAST_BYTES_PER_S;
+}
+
 uint64_t segment_length(const struct fetch *f)
 {
     const struct transfer *t = f->group->transfer;
+    const struct remote *r = f->remote;
     uint64_t most = MAX(t->config.chunk_bytes / BLOCK * BLOCK, BLOCK);
-    uint64_t rate = f->remote->rate_bytes_per_s;
-    uint64_t bytes = (uint64_t)((unsigned __int128)rate * f->remote->latency_ns / NS_PER_S) * SEGMENT_LATENCIES;
-    bytes = MIN(MAX(bytes, SEGMENT_MIN_BYTES), most);
+    /* What one connection could have brought while it waited for an answer. */
+    uint64_t gap_bytes = (uint64_t)((unsigned __int128)r->rate_bytes_per_s * r->best_latency_ns / NS_PER_S);
+    uint64_t bytes = MAX(gap_bytes * SEGMENT_LATENCIES, SEGMENT_MIN_BYTES);
+    /* All that is in flight fits into the buffers: then every block can wait there for the hash. */
+    uint64_t connections = MAX(r->learn.target, 1);
+    uint64_t share = MAX(FAST_IN_FLIGHT / connections, gap_bytes * FAST_LATENCIES);
+    if (is_fast(r) && share * connections <= FAST_IN_FLIGHT_MAX)
+        bytes = MIN(bytes, share);
+    bytes = MIN(bytes, most);
     return blocks_up(bytes) * BLOCK;
+}
+
+unsigned fetch_keeps(const struct fetch *f)
+{
+    if (is_fast(f->remote))
+        return POOL_BUFFERS;
+    unsigned busy = f->group->transfer->running + POOL_RESERVED + WRITERS;
+    return busy < POOL_BUFFERS ? POOL_BUFFERS - busy : 0;
 }
 
 static uint64_t window_end(const struct fetch *f)

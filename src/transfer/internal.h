@@ -24,7 +24,9 @@ struct remote {
     uint32_t running;
     uint64_t latency_ns;       /* request to headers, smoothed */
     uint64_t rate_bytes_per_s; /* per connection, smoothed */
-    bool limited;              /* bytes were held back by us since the last tick */
+    /* What the line can do when neither end is busy: falls (rises) at once, comes back in some tens of requests. */
+    uint64_t best_latency_ns, best_bytes_per_s;
+    bool limited; /* bytes were held back by us since the last tick */
 };
 
 enum segment_state { SEG_NONE, SEG_WAIT, SEG_RUN, SEG_DONE, SEG_STATES };

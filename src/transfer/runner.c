@@ -28,6 +28,8 @@ static void remote_rate(struct runner *r)
     uint64_t rate = (uint64_t)((unsigned __int128)r->bytes * NS_PER_S / took_ns);
     uint64_t old = r->remote->rate_bytes_per_s;
     r->remote->rate_bytes_per_s = old == 0 ? rate : (old * 7 + rate) / 8;
+    uint64_t best = r->remote->best_bytes_per_s;
+    r->remote->best_bytes_per_s = rate > best ? rate : best - (best - rate) / 32;
 }
 
 static void runner_idle(struct runner *r)

@@ -53,6 +53,8 @@ void transfer_renew(struct transfer *t);
 const char *transfer_wants_addresses(struct transfer *t);
 /* A block's buffer is free again. */
 void transfer_give_back(struct transfer *t, uint8_t *buffer);
+/* Connections that wait for a buffer. */
+unsigned transfer_starving(const struct transfer *t);
 /* "host address" of a peer number, for reports. */
 struct peer_name {
     char host[128], address[64];
@@ -117,6 +119,8 @@ void fetch_want(struct fetch *f, uint64_t block);
 void fetch_avoid(struct fetch *f, uint16_t peer);
 /* The first block still needed: the window starts here. */
 void fetch_front(struct fetch *f, uint64_t block);
+/* How many written blocks may keep their buffers, so that the connections do not wait for them. */
+unsigned fetch_keeps(const struct fetch *f);
 /* Anything still wanted or under way? */
 bool fetch_busy(const struct fetch *f);
 

@@ -273,6 +273,14 @@ static bool watch_reclaim(struct transfer *t, uint64_t now_ns)
     return true;
 }
 
+unsigned transfer_starving(const struct transfer *t)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < RUNNERS_MAX; i++)
+        n += t->runner[i].state != RUN_IDLE && t->runner[i].held == HELD_BUFFER;
+    return n;
+}
+
 static void unhold_starved(struct transfer *t, uint64_t now_ns)
 {
     for (unsigned i = 0; i < RUNNERS_MAX; i++)

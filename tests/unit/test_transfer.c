@@ -7,7 +7,8 @@
  * a pause; a drain without an end; no buffer taken back from ranges nobody works on; a limit that never opens again; a
  * group's pause that stops the other one; avoid kept for the last block only; held connections that do not take turns;
  * the location kept over rounds; several whole answers at once from a server without ranges; a redirect's server that
- * inherits the Hub's address; no stealing, no hedge; peers forgotten that have finished before one that creeps. */
+ * inherits the Hub's address; no stealing, no hedge; peers forgotten that have finished before one that creeps; segments as
+ * long on a fast line as on a long one, or short on both. */
 #include "transfer_world.h"
 
 #include "tap.h"
@@ -675,8 +676,54 @@ static void test_wants_later(void)
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
+/* A gap between two requests costs one latency; what is in flight shall fit into the buffers where CPU is what is short. */
+static void test_lengths(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t rate, latency_us;
+        uint32_t target;
+        unsigned blocks;
+    } lengths[] = {
+        { "nothing known", 0, 0, 4, 4 },
+        { "nothing known, 16 connections", 0, 0, 16, 4 },
+        { "slow line, no latency", MB, 100, 4, 4 },
+        { "slow line, 16 connections", 2 * MB, 20000, 16, 4 },
+        { "long line", 15 * MB, 50000, 8, 38 },
+        { "long line, longest segment", 30 * MB, 100000, 8, 50 },
+        { "fast and near, 4 connections", 500 * MB, 500, 4, 4 },
+        { "fast and near, 8 connections", 250 * MB, 500, 8, 2 },
+        { "fast and near, 16 connections", 125 * MB, 500, 16, 1 },
+        { "fast and near, one connection", 2000 * MB, 500, 1, 16 },
+        { "fast, a slow answer: a little more in flight", 200 * MB, 13000, 4, 6 },
+        { "fast and far: the gap would cost more than CPU", 70 * MB, 50000, 16, 50 },
+    };
+    struct world w;
+    tw_begin(&w, tw_good, (struct tw_options){ 0 });
+    struct tw_file *f = tw_add(&w, 0, 40 * MB);
+    struct remote *r = f->fetch->remote, was = *r;
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        r->rate_bytes_per_s = lengths[i].rate;
+        r->latency_ns = r->best_latency_ns = lengths[i].latency_us * 1000;
+        r->best_bytes_per_s = lengths[i].rate;
+        r->learn.target = lengths[i].target;
+        uint64_t got = segment_length(f->fetch) / BLOCK;
+        CHECK(got == lengths[i].blocks, "%s: a segment has %u blocks (%llu)", lengths[i].name, lengths[i].blocks,
+              (unsigned long long)got);
+    }
+    r->rate_bytes_per_s = 20 * MB;
+    r->best_bytes_per_s = 200 * MB;
+    r->latency_ns = 300 * NS_PER_MS;
+    r->best_latency_ns = NS_PER_MS;
+    r->learn.target = 4;
+    CHECK(segment_length(f->fetch) == 4 * BLOCK, "a busy machine makes a near line neither slow nor far");
+    *r = was;
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
 int main(void)
 {
+    test_lengths();
     test_rows();
     test_hedge();
     test_hedge_refused();
