@@ -43,6 +43,10 @@ _hf_pull()
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         return
         ;;
+    --direct-io)
+        mapfile -t COMPREPLY < <(compgen -W 'auto on off' -- "$cur")
+        return
+        ;;
     --endpoint)
         COMPREPLY=()
         return
@@ -122,7 +126,7 @@ _hf_pull()
         ;;
     esac
     if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--revision --repo-type --type --include --exclude --models-from --validate-only --dry-run --force-download --cache-dir --local-dir --endpoint --token --token-file --offline --local-files-only --max-workers --limit-rate --max-attempts --timeout --stall-timeout --chunk-size --ipv4 -4 --ipv6 -6 --proxy --ca-file --cacert --resolve --progress --progress-file --log-interval --report --quiet -q --verbose -v --version --help -h' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W '--revision --repo-type --type --include --exclude --models-from --validate-only --dry-run --force-download --cache-dir --local-dir --direct-io --endpoint --token --token-file --offline --local-files-only --max-workers --limit-rate --max-attempts --timeout --stall-timeout --chunk-size --ipv4 -4 --ipv6 -6 --proxy --ca-file --cacert --resolve --progress --progress-file --log-interval --report --quiet -q --verbose -v --version --help -h' -- "$cur")
     elif ((cword == 1)); then
         mapfile -t COMPREPLY < <(compgen -W 'pull verify repair plan' -- "$cur")
     fi

@@ -72,7 +72,7 @@ void blob_free(struct blob *b)
 {
     if (!b)
         return;
-    assert(b->busy == 0 && b->handed_count == 0 && !b->partial);
+    assert(b->busy == 0 && b->kept_count == 0 && !b->partial);
     fetch_free(b->fetch);
     fetch_free(b->again);
     digest_free(b->digest);
@@ -181,7 +181,7 @@ void blob_turn(struct blob *b, uint64_t now_ns)
         if (b->busy == 0 && b->state == BLOB_CLOSE)
             errand_begin(b, ERRAND_CLOSE); /* there was no memory for it before */
         if (b->busy == 0 && closable(b)) {
-            pipeline_drop_handed(b);
+            keeping_drop(b);
             blob_move(b, BLOBEV_FAIL);
         }
         return;

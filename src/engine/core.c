@@ -231,6 +231,7 @@ uint64_t core_turn(struct core *c)
         next = MIN(next, job_turn(job, now_ns));
     sweep_jobs(c);
     ask_names(c);
+    next = MIN(next, keeping_turn(c, now_ns));
     next = MIN(next, transfer_turn(c->transfer));
     for (const struct job *job = c->jobs; job; job = job->next)
         if (job->wake) /* what the transfer just told it: a refusal, the end of its patience */

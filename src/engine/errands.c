@@ -63,9 +63,12 @@ static int claim_locked(struct errand_task *e)
         }
     }
     e->outcome = BLOBEV_CLAIMED;
-    if (b->damaged || look.file_wrong_size)
-        return partial_demote(&b->partial, &b->place, b->job->commit, e->unix_s, &e->err);
-    return partial_claim(&b->partial, &b->place, b->job->commit, spec->force, e->unix_s, &e->err);
+    int rc = b->damaged || look.file_wrong_size
+                 ? partial_demote(&b->partial, &b->place, b->job->commit, e->unix_s, &e->err)
+                 : partial_claim(&b->partial, &b->place, b->job->commit, spec->force, e->unix_s, &e->err);
+    if (!rc && !b->small && b->job->core->config.user.direct_io != HFP_DIRECT_OFF)
+        partial_open_direct(b->partial);
+    return rc;
 }
 
 static void claim_run(struct errand_task *e)

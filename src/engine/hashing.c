@@ -17,9 +17,6 @@ static unsigned front_items(struct blob *b, struct front_step *s)
         s->item[n].source = b->rehash || mark == MARK_WRITTEN ? FRONT_TRUST
                             : mark == MARK_KEPT               ? FRONT_CHECK
                                                               : FRONT_LEARN;
-        for (unsigned k = 0; k < b->handed_count; k++)
-            if (b->handed[k].index == i)
-                s->item[n].buf = b->handed[k].buf;
         n++;
     }
     return n;
@@ -30,6 +27,7 @@ static void front_bad(struct blob *b, uint64_t index)
     struct job *job = b->job;
     size_t n = block_length(b->file->size_bytes, index);
     b->mark[index] = MARK_ABSENT;
+    b->missing = index;
     job->refetched_debt += n;
     job->status.refetched_bytes += n;
     if (b->damaged)
@@ -67,9 +65,11 @@ static void front_hashed(struct blob *b, const struct front_step *s)
         }
         b->mark[index] = MARK_WRITTEN;
     }
+    keeping_passed(b, b->front, b->front + s->hashed);
     b->front += s->hashed;
+    b->front_ns = core_now(b->job->core);
     if (b->fetch)
-        fetch_front(b->fetch, b->front);
+        pipeline_missing(b);
 }
 
 static void front_done(struct task *t)
@@ -77,9 +77,9 @@ static void front_done(struct task *t)
     AUTO_FREE struct front_step *s = container_of(t, struct front_step, task);
     struct blob *b = s->owner;
     b->hashing = false;
+    keeping_returned(b);
     b->busy--;
     b->job->busy--;
-    pipeline_drop_handed(b);
     if (b->failed)
         return;
     front_hashed(b, s);
@@ -108,7 +108,6 @@ void pipeline_front(struct blob *b)
     s->count = front_items(b, s);
     if (s->count == 0) {
         free(s);
-        pipeline_drop_handed(b);
         return;
     }
     s->task = (struct task){ .run = front_step_run, .done = front_done };
@@ -116,6 +115,7 @@ void pipeline_front(struct blob *b)
     s->digest = b->digest;
     s->partial = b->partial;
     s->first = b->front;
+    keeping_lend(b, s);
     b->hashing = true;
     b->busy++;
     b->job->busy++;

@@ -38,7 +38,9 @@ struct core {
     uint64_t random, next_id;
     struct job *jobs;
     unsigned names_busy;
-    bool learns; /* a job other than the dry run, which writes nothing anywhere, not even what was learned of hosts */
+    unsigned lent; /* of the kept ones, those in hashing steps: they cannot be taken back */
+    unsigned kept; /* buffers of written blocks that wait for a front, or will when they are written */
+    bool learns;   /* a job other than the dry run, which writes nothing anywhere, not even what was learned of hosts */
 };
 
 enum job_step {
@@ -154,11 +156,7 @@ enum blob_event {
 /* What is known of one block of a file under way. */
 enum mark { MARK_ABSENT, MARK_GUESS, MARK_KEPT, MARK_WRITING, MARK_WRITTEN };
 
-#define HANDED_MAX FRONT_STEP_BLOCKS
-struct handed {
-    uint64_t index;
-    uint8_t *buf;
-};
+#define KEEP_REACH 48 /* blocks: beyond the window of a fast line, so that there the network waits for the hash */
 
 struct blob {
     struct job *job;
@@ -185,10 +183,14 @@ struct blob {
     /* the front */
     struct digest *digest;
     uint64_t front;
+    uint64_t front_ns; /* when it last moved */
+    uint64_t missing;  /* the first block that is neither here nor on its way to the disk */
     bool hashing, rehash;
-    struct handed handed[HANDED_MAX];
-    unsigned handed_count, writes; /* writes in flight */
-    struct content_id got;         /* small: hash of what was written */
+    unsigned lent;             /* kept buffers that the step under way uses */
+    uint8_t *kept[KEEP_REACH]; /* by index: written, and its buffer waits for the front or is being hashed */
+    unsigned kept_count;
+    unsigned writes;       /* in flight */
+    struct content_id got; /* small: hash of what was written */
     uint8_t small_block[BLAKE3_BYTES];
     /* second opinions */
     struct opinion *opinion;
@@ -275,10 +277,19 @@ int pipeline_begin(struct blob *b, struct hfp_err *err);
 void pipeline_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer);
 void pipeline_failed(void *ctx, const struct hfp_err *err);
 void pipeline_front(struct blob *b);
-void pipeline_drop_handed(struct blob *b);
+void pipeline_missing(struct blob *b); /* blocks came, or the front moved */
 void pipeline_sync(struct blob *b, uint64_t now_ns);
 int pipeline_rehash(struct blob *b, struct hfp_err *err);
 void pipeline_count(struct blob *b, uint64_t bytes);
+
+/* keeping.c: which written blocks keep their buffer until the front has hashed them */
+bool keeping_wants(const struct blob *b, uint64_t index);
+void keeping_add(struct blob *b, uint64_t index, uint8_t *buf);
+void keeping_lend(struct blob *b, struct front_step *s); /* buffers for a step; what gets none is read back */
+void keeping_returned(struct blob *b);                   /* the step is over */
+void keeping_passed(struct blob *b, uint64_t from, uint64_t to);
+void keeping_drop(struct blob *b);
+uint64_t keeping_turn(struct core *c, uint64_t now_ns); /* before the transfer's: it hands on what is given back */
 
 /* repairing.c: the hash was wrong */
 void repairing_begin(struct blob *b);

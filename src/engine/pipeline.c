@@ -9,9 +9,8 @@
  *
  *   transfer --block--> write task (BLAKE3, pwrite, record) --> mark WRITTEN --> front step (sha256 in order) --> right?
  *
- * A buffer goes on to the hash when its block is next in line and buffers are plenty (handed); otherwise it is free at
- * once and the front reads the block back from the page cache (followed). So no buffer ever waits for the network. */
-#define HAND_ON_MIN_FREE 8 /* buffers that must stay free for connections before one is kept for the hash */
+ * A buffer is kept for the hash (handed, keeping.c), and then the write goes past the page cache where that is possible;
+ * or it is free at once, and the front reads the block back from the page cache (followed). */
 #define RESERVE_BYTES (256 * BLOCK_BYTES) /* scanners take the size for progress: never further ahead than this */
 #define SYNC_NS (5 * NS_PER_S)            /* P2: after power loss at most this much */
 #define SYNC_BYTES (256 * BLOCK_BYTES)    /* or this */
@@ -24,6 +23,7 @@ struct write_task {
     size_t n;
     uint16_t peer;
     bool compare; /* a second opinion: write only what differs */
+    bool keep;    /* the buffer goes on to the hash */
     uint64_t reserve_from, reserve_bytes;
     /* results */
     bool differs;
@@ -49,12 +49,10 @@ static int write_block(struct write_task *w, struct hfp_err *err)
     /* No room for so much ahead: what there is room for is written all the same, and the write itself says when not. */
     if (w->reserve_bytes)
         partial_reserve(pt, w->reserve_from, w->reserve_bytes, NULL);
-    int rc = io_pwrite_all(pt->fd, w->buf, w->n, w->index * BLOCK_BYTES, err);
-    if (rc)
-        return rc;
-    /* Start write-back now: dirty pages of a fast line must not pile up until the kernel stops everyone. */
-    io->sync_range(pt->fd, (off_t)(w->index * BLOCK_BYTES), (off_t)w->n, SYNC_FILE_RANGE_WRITE);
-    return digests_set(pt->digests, w->index, w->digest, err);
+    /* What is read back at once is best read from the page cache. */
+    bool direct = w->keep || w->blob->job->core->config.user.direct_io == HFP_DIRECT_ON;
+    int rc = partial_write(pt, w->buf, w->n, w->index * BLOCK_BYTES, direct, err);
+    return rc ? rc : digests_set(pt->digests, w->index, w->digest, err);
 }
 
 static void write_run(struct task *t)
@@ -87,22 +85,6 @@ void pipeline_count(struct blob *b, uint64_t bytes)
     job->status.recorded_bytes += bytes;
 }
 
-static bool hand_on(struct blob *b, uint64_t index, uint8_t *buf)
-{
-    uint64_t next = b->handed_count > 0 ? b->handed[b->handed_count - 1].index + 1 : b->front;
-    if (index != next || b->hashing || b->handed_count == HANDED_MAX ||
-        pool_free_count(b->job->core->pool) < HAND_ON_MIN_FREE)
-        return false;
-    b->handed[b->handed_count++] = (struct handed){ index, buf };
-    return true;
-}
-
-void pipeline_drop_handed(struct blob *b)
-{
-    while (b->handed_count > 0)
-        transfer_give_back(b->job->core->transfer, b->handed[--b->handed_count].buf);
-}
-
 static void written_small(struct blob *b, const struct write_task *w)
 {
     pipeline_count(b, w->n);
@@ -127,8 +109,8 @@ static void write_done(struct task *t)
     b->writes--;
     b->busy--;
     job->busy--;
-    bool keep = false;
-    if (w->err.code == HFP_OK && !b->failed) {
+    bool good = w->err.code == HFP_OK && !b->failed;
+    if (good) {
         b->unsynced_bytes += w->n;
         if (b->small) {
             written_small(b, w);
@@ -137,12 +119,15 @@ static void write_done(struct task *t)
         } else {
             b->mark[w->index] = MARK_WRITTEN;
             pipeline_count(b, w->n);
-            keep = hand_on(b, w->index, w->buf);
             note_chunk(job, b, w->index);
         }
     }
-    if (!keep)
+    if (w->keep && good) {
+        keeping_add(b, w->index, w->buf);
+    } else {
+        job->core->kept -= w->keep;
         transfer_give_back(job->core->transfer, w->buf);
+    }
     if (w->err.code != HFP_OK)
         blob_fail(b, &w->err);
     else
@@ -158,6 +143,16 @@ static void reserve_ahead(struct blob *b, struct write_task *w)
     w->reserve_from = MAX(b->reserved_to, w->index * BLOCK_BYTES);
     b->reserved_to = MIN(w->index * BLOCK_BYTES + RESERVE_BYTES, b->file->size_bytes);
     w->reserve_bytes = b->reserved_to - w->reserve_from;
+}
+
+/* Where the window begins: at the front, for the network shall not run away from the hash. While the hash is far behind
+ * (it checks what an earlier run has left) the missing blocks come meanwhile. */
+void pipeline_missing(struct blob *b)
+{
+    b->missing = MAX(b->missing, b->front);
+    while (b->missing < b->blocks && b->mark[b->missing] != MARK_ABSENT)
+        b->missing++;
+    fetch_front(b->fetch, b->missing - b->front < KEEP_REACH ? b->front : b->missing);
 }
 
 static void block_in(struct blob *b, uint64_t index, uint8_t *buf, size_t n, uint16_t peer, bool compare)
@@ -183,9 +178,12 @@ static void block_in(struct blob *b, uint64_t index, uint8_t *buf, size_t n, uin
     b->last_server = peer;
     if (!b->small && !compare) {
         b->mark[index] = MARK_WRITING;
+        pipeline_missing(b);
         b->doubt[index] = DOUBT_FETCHED;
         b->server[index] = peer;
         reserve_ahead(b, w);
+        w->keep = keeping_wants(b, index);
+        job->core->kept += w->keep;
     }
     b->writes++;
     b->busy++;
@@ -245,6 +243,8 @@ static int begin_marks(struct blob *b, struct hfp_err *err)
         }
     }
     count_kept(b);
+    b->front_ns = core_now(b->job->core);
+    pipeline_missing(b);
     return digest_new(&b->digest, b->place.id.kind, b->place.size_bytes, err);
 }
 

@@ -11,7 +11,7 @@
 #include "base/work.h"
 #include "cache/partial.h"
 
-#define FRONT_STEP_BLOCKS 8 /* 8 MiB: 4 ms of hashing, so a cancel or a bad block is noticed at once */
+#define FRONT_STEP_BLOCKS 4 /* 2 ms of hashing: buffers come back in small helpings, a cancel is noticed at once */
 
 enum front_source {
     FRONT_TRUST, /* written in this run: hash only */

@@ -80,7 +80,10 @@ static void note_digests(const char *name, const uint8_t *data, uint64_t size_by
     /* After power loss the header may be torn, or say that the bytes were found lying about: then they are a guess. */
     struct digests_info info;
     struct digests_proof proof;
-    if (digests_decode(&info, &proof, data) != HFP_OK || info.adopted_blocks > 0)
+    bool torn = digests_decode(&info, &proof, data) != HFP_OK;
+    if (torn) /* by a kill inside a short write too: the holes beside the blocks are a guess then like everything else */
+        sim->honest = false;
+    if (torn || info.adopted_blocks > 0)
         return;
     char etag[65] = "", path[256];
     snprintf(etag, sizeof etag, "%.*s", (int)MIN(dot - name, 64), name);

@@ -107,6 +107,7 @@ static void listen(struct machine *m)
 static bool advance(struct machine *m)
 {
     uint64_t wants = core_turn(m->core), due = UINT64_MAX;
+    check_buffers(m->core);
     listen(m);
     if (core_idle(m->core))
         return true;

@@ -85,8 +85,9 @@ struct sim {
     char message[512];
     uint64_t last_received, last_recorded, last_proved, last_in_place;
     uint64_t lies_told, body_bytes, requests;
-    bool honest;   /* nothing and nobody ever gives wrong bytes: then nothing ever needs repair */
-    bool doubtful; /* bytes of unknown worth were here, or the disk failed: a record alone proves nothing */
+    uint64_t starves_ns; /* since when a head has waited for a buffer; UINT64_MAX: none does */
+    bool honest;         /* nothing and nobody ever gives wrong bytes: then nothing ever needs repair */
+    bool doubtful;       /* bytes of unknown worth were here, or the disk failed: a record alone proves nothing */
 };
 
 extern struct sim *sim; /* one world at a time; the io table has no context argument */
@@ -136,6 +137,9 @@ void check_request(const struct sim_file *f, uint64_t first, uint64_t last);
 void check_rename(const char *folder, const char *name, const uint8_t *data, uint64_t size_bytes);
 void check_incarnation_begins(void);
 void check_end(void);
+
+/* check_buffers.c */
+void check_buffers(const struct core *c);
 
 /* run.c: true when every promise held */
 bool run_seed(uint64_t seed, bool trace);

@@ -98,7 +98,7 @@ void world_make(uint64_t seed)
 {
     sim->seed = sim->random = seed;
     sim->now_ns = SIM_START_NS;
-    sim->ops_left = UINT64_MAX;
+    sim->ops_left = sim->starves_ns = UINT64_MAX;
     sim->files = 1 + (unsigned)sim_random(SIM_FILES_MAX);
     for (unsigned i = 0; i < sim->files; i++)
         make_file(&sim->file[i], i);

@@ -6,7 +6,7 @@
 
 #include "cache_fixture.h"
 
-#define BLOCKS 5
+#define BLOCKS FRONT_STEP_BLOCKS
 #define SIZE ((BLOCKS - 1) * BLOCK_BYTES + 777)
 
 struct rig {
