@@ -10,11 +10,18 @@ void cdn_route(struct exchange *x)
 {
     x->kind = KIND_BODY;
     x->has_ticket = issued_find(x->srv->issued, x->req->target, &x->ticket, &x->ticket_good);
-    if (!x->has_ticket)
+    if (!x->has_ticket || x->ticket.opens == OPENS_CAS) {
+        x->has_ticket = false; /* a token is no location */
         return;
+    }
     x->repo = content_repo(&x->srv->content, x->ticket.repo->type, x->ticket.repo->id);
     x->commit = x->ticket.commit;
-    x->entry = x->ticket.entry;
+    if (x->ticket.opens == OPENS_XORB) {
+        x->kind = KIND_XORB;
+        x->entry = &x->ticket.xorb->entry;
+    } else {
+        x->entry = x->ticket.entry;
+    }
     x->file = must_copy(x->entry->path);
 }
 
@@ -44,6 +51,10 @@ void cdn_answer(struct exchange *x)
     }
     if (strcmp(x->req->method, "GET") != 0 && !x->req->head) {
         refuse(x, 405, "MethodNotAllowed", "The specified method is not allowed.");
+        return;
+    }
+    if (x->kind == KIND_XORB) {
+        xorb_answer(x);
         return;
     }
     /* Not the content's hash, as the ETag of a multipart upload is not: nobody may take it for one. */

@@ -20,6 +20,7 @@ struct entry {  /* a file or folder of one commit */
     bool dir, lfs;
     char oid[41];    /* git object id; for LFS that of the pointer */
     char sha256[65]; /* LFS only */
+    const char *xet; /* the id in Xet storage, of the loaded cas; NULL when it is not there */
 };
 
 struct commit {

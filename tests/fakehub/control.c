@@ -41,7 +41,7 @@ static void get_stats(struct exchange *x)
     for (size_t i = 0; i < srv->listener_count; i++) {
         struct listener *l = &srv->listeners[i];
         text_addf(t, "%s{\"on\":\"%s\",\"addr\":\"%s\",\"port\":%u,\"bytes\":%" PRIu64 ",\"connections\":%" PRIu64 "}",
-                  i ? "," : "", l->cdn ? "cdn" : "hub", l->host, l->port, (uint64_t)atomic_load(&l->bytes),
+                  i ? "," : "", role_name[l->role], l->host, l->port, (uint64_t)atomic_load(&l->bytes),
                   (uint64_t)atomic_load(&l->conns));
     }
     text_add(t, "],\"requests\":{");
@@ -71,7 +71,13 @@ static void reset(struct exchange *x)
 
 static void expire(struct exchange *x)
 {
-    issued_revoke_all(x->srv->issued);
+    issued_revoke_all(x->srv->issued, false);
+    ok(x);
+}
+
+static void expire_tokens(struct exchange *x)
+{
+    issued_revoke_all(x->srv->issued, true);
     ok(x);
 }
 
@@ -105,7 +111,7 @@ static void set_listen(struct exchange *x, const cJSON *order)
     bool open = cJSON_IsTrue(cJSON_GetObjectItem(order, "open"));
     for (size_t i = 0; i < x->srv->listener_count; i++) {
         struct listener *l = &x->srv->listeners[i];
-        if ((cJSON_IsString(on) && strcmp(on->valuestring, l->cdn ? "cdn" : "hub") != 0) ||
+        if ((cJSON_IsString(on) && strcmp(on->valuestring, role_name[l->role]) != 0) ||
             (cJSON_IsString(addr) && strcmp(addr->valuestring, l->host) != 0))
             continue;
         if (open)
@@ -152,10 +158,15 @@ void control_answer(struct exchange *x)
         void (*plain)(struct exchange *);
         void (*json)(struct exchange *, const cJSON *);
     } table[] = {
-        { "POST", "/_fake/rules", set_rules, NULL },   { "GET", "/_fake/log", get_log, NULL },
-        { "GET", "/_fake/stats", get_stats, NULL },    { "POST", "/_fake/reset", reset, NULL },
-        { "POST", "/_fake/expire", expire, NULL },     { "POST", "/_fake/repo", NULL, set_repo },
-        { "POST", "/_fake/listen", NULL, set_listen }, { "POST", "/_fake/set", NULL, set_options },
+        { "POST", "/_fake/rules", set_rules, NULL },
+        { "GET", "/_fake/log", get_log, NULL },
+        { "GET", "/_fake/stats", get_stats, NULL },
+        { "POST", "/_fake/reset", reset, NULL },
+        { "POST", "/_fake/expire", expire, NULL },
+        { "POST", "/_fake/repo", NULL, set_repo },
+        { "POST", "/_fake/listen", NULL, set_listen },
+        { "POST", "/_fake/set", NULL, set_options },
+        { "POST", "/_fake/expire-tokens", expire_tokens, NULL },
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         if (strcmp(x->req->method, table[i].method) != 0 || strcmp(x->req->path, table[i].path) != 0)

@@ -80,9 +80,10 @@ static void apply_429(struct exchange *x)
 
 static void apply_forbidden(struct exchange *x)
 {
-    if (fault_on(&x->fault, "expire") && x->has_ticket)
+    bool location = x->has_ticket && x->ticket.opens != OPENS_CAS; /* a token that ends is a 401, said by the CAS */
+    if (fault_on(&x->fault, "expire") && location)
         issued_revoke(x->srv->issued, x->ticket.serial);
-    if (!fault_on(&x->fault, "forbid_forever") && !(fault_on(&x->fault, "expire") && x->has_ticket))
+    if (!fault_on(&x->fault, "forbid_forever") && !(fault_on(&x->fault, "expire") && location))
         return;
     set_text(x, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>AccessDenied</Code><Message>Request has "
                 "expired</Message></Error>");
@@ -156,11 +157,20 @@ static void open_source(struct exchange *x)
     }
 }
 
+/* What the other side accepts is used where production does so, else only on order. */
+static bool wants_gzip(const struct exchange *x)
+{
+    const char *accepts = fields_get(&x->req->fields, "Accept-Encoding");
+    if (fault_item(&x->fault, "gzip"))
+        return fault_on(&x->fault, "gzip");
+    return fault_on(&x->fault, "blanks") || (x->answer.may_gzip && accepts && strstr(accepts, "gzip"));
+}
+
 /* Really encoded, so that a client that asked for the plain bytes sees what an eager middle box does. */
 static void apply_gzip(struct exchange *x)
 {
     struct answer *a = &x->answer;
-    if (!fault_on(&x->fault, "gzip") || a->status >= 300)
+    if (!wants_gzip(x) || a->status >= 300)
         return;
     fields_set(&a->fields, "Content-Encoding", "gzip");
     const char *how = fault_text(&x->fault, "gzip");
@@ -169,7 +179,7 @@ static void apply_gzip(struct exchange *x)
     uint8_t *plain = must_alloc((size_t)a->count);
     struct text packed = { 0 };
     if (source_read(&a->source, a->first, plain, (size_t)a->count))
-        gzip_wrap(&packed, plain, (size_t)a->count);
+        gzip_wrap(&packed, plain, (size_t)a->count, fault_count(&x->fault, "blanks"));
     free(plain);
     text_free(&a->text);
     a->text = packed;
@@ -190,7 +200,7 @@ static void add_standard_fields(struct exchange *x)
     fields_set(&a->fields, "Date", date);
     if (!fields_get(&a->fields, "Content-Type"))
         fields_set(&a->fields, "Content-Type", "text/plain; charset=utf-8");
-    if (!x->conn->from->cdn)
+    if (x->conn->from->role != ROLE_CDN)
         fields_setf(&a->fields, "X-Request-Id", "Root=1-fake-%" PRIu64, x->id);
     a->chunked = fault_on(&x->fault, "chunked");
     a->no_length = !a->chunked && fault_on(&x->fault, "no_length");
@@ -218,6 +228,7 @@ void faults_apply(struct exchange *x)
     a->silent = fault_on(&x->fault, "accept_only");
     a->wait_ms = (int64_t)setting(&x->srv->opt.latency_ms) + (int64_t)fault_count(&x->fault, "delay_ms");
     apply_refuse(x);
+    edit_apply(x);
     apply_429(x);
     apply_forbidden(x);
     apply_status(x);

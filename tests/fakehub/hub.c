@@ -16,9 +16,9 @@ struct segments {
     size_t n;
 };
 
-const char *const kind_name[KINDS] = {
-    "info", "tree", "paths", "refs", "resolve", "body", "connect", "control", "other"
-};
+const char *const kind_name[KINDS] = { "info", "tree",  "paths", "refs",    "resolve", "token",
+                                       "body", "recon", "xorb",  "connect", "control", "other" };
+const char *const role_name[ROLES] = { "hub", "cdn", "cas" };
 
 static void split(struct segments *out, const char *path)
 {
@@ -131,6 +131,9 @@ static void route_api(struct exchange *x, const struct segments *g, const char *
         take_rev(x, g, at);
     } else if (!strcmp(verb, "refs")) {
         x->kind = KIND_REFS;
+    } else if (!strcmp(verb, "xet-read-token") && *x->srv->cas_base) {
+        x->kind = KIND_TOKEN;
+        take_rev(x, g, at);
     }
 }
 
@@ -252,7 +255,8 @@ static void answer_renamed(struct exchange *x)
 /* False when the answer is already a refusal or a redirect. */
 static bool admit(struct exchange *x, enum caller who)
 {
-    bool reads = x->kind == KIND_RESOLVE || x->kind == KIND_BODY, open = who == VALID && x->repo && x->repo->granted;
+    bool reads = x->kind == KIND_RESOLVE || x->kind == KIND_BODY || x->kind == KIND_TOKEN,
+         open = who == VALID && x->repo && x->repo->granted;
     if (!x->repo || (x->repo->private && !open))
         answer_error(x, who == VALID ? 404 : 401, "RepoNotFound",
                      who == VALID ? "Repository not found" : "Invalid username or password.");
@@ -275,6 +279,26 @@ static bool admit(struct exchange *x, enum caller who)
     return false;
 }
 
+bool xet_announced(const struct exchange *x, const struct entry *e)
+{
+    return x->repo->xet && e->lfs && (e->xet || !x->srv->cas.file_count);
+}
+
+/* Without a store the sha256 stands in for the id: enough for who only wants to see it announced. */
+static void announce_xet(struct exchange *x)
+{
+    struct fields *f = &x->answer.fields;
+    const char *id = x->entry->xet ? x->entry->xet : x->entry->sha256;
+    struct text link = { 0 };
+    text_addf(&link, "<%s/api/%s/%s/xet-read-token/%s>; rel=\"xet-auth\"", x->srv->hub_base, x->repo->type, x->repo->id,
+              x->commit->id);
+    if (*x->srv->cas_base)
+        text_addf(&link, ", <%s/v1/reconstructions/%s>; rel=\"xet-reconstruction-info\"", x->srv->cas_base, id);
+    fields_set(f, "X-Xet-Hash", id);
+    fields_set(f, "Link", link.p);
+    text_free(&link);
+}
+
 static void answer_lfs(struct exchange *x)
 {
     double life = MAX(0, fault_num(&x->fault, "expire_after_ms", (double)x->srv->opt.url_life_s * 1000));
@@ -290,11 +314,8 @@ static void answer_lfs(struct exchange *x)
     fields_setf(f, "X-Linked-Etag", "\"%s\"", x->entry->sha256);
     fields_setf(f, "ETag", "\"%s\"", x->entry->oid); /* the pointer's: only X-Linked-Etag is the content's */
     fields_set(f, "Accept-Ranges", "bytes");
-    if (x->repo->xet) {
-        fields_setf(f, "X-Xet-Hash", "%s", x->entry->sha256);
-        fields_setf(f, "Link", "<%s/api/%s/%s/xet-read-token/%s>; rel=\"xet-auth\"", x->srv->hub_base, x->repo->type,
-                    x->repo->id, x->commit->id);
-    }
+    if (xet_announced(x, x->entry))
+        announce_xet(x);
 }
 
 static void answer_resolve(struct exchange *x)
@@ -338,6 +359,8 @@ void hub_answer(struct exchange *x)
         return;
     } else if (x->kind == KIND_RESOLVE || x->kind == KIND_BODY) {
         answer_resolve(x);
+    } else if (x->kind == KIND_TOKEN) {
+        token_answer(x);
     } else {
         listing_answer(x);
     }

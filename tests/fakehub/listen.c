@@ -66,13 +66,13 @@ static int bind_one(struct listener *l)
 }
 
 /* A port that is free on the first address may be taken on the next: then all of the kind try again. */
-static void open_kind(struct server *srv, const char *const *list, size_t count, bool cdn)
+static void open_kind(struct server *srv, const char *const *list, size_t count, enum role role)
 {
     struct listener *first = &srv->listeners[srv->listener_count];
     for (int tries = 0; tries < SAME_PORT_TRIES; tries++) {
         size_t i = 0;
         for (; i < count; i++) {
-            first[i] = (struct listener){ .srv = srv, .cdn = cdn, .wanted = true, .fd = -1 };
+            first[i] = (struct listener){ .srv = srv, .role = role, .wanted = true, .fd = -1 };
             parse(&first[i], list[i], first[0].port);
             first[i].fd = bind_one(&first[i]);
             if (first[i].fd < 0)
@@ -87,7 +87,7 @@ static void open_kind(struct server *srv, const char *const *list, size_t count,
         while (i--)
             close(first[i].fd);
     }
-    die("no port is free on all addresses of the %s", cdn ? "CDN" : "Hub");
+    die("no port is free on all addresses of the %s", role_name[role]);
 }
 
 static void set_base(struct server *srv, char *out, size_t size, const char *name, const struct listener *l)
@@ -104,10 +104,16 @@ static void set_base(struct server *srv, char *out, size_t size, const char *nam
 
 void listeners_open(struct server *srv)
 {
-    open_kind(srv, srv->opt.hub, srv->opt.hub_count, false);
-    open_kind(srv, srv->opt.cdn, srv->opt.cdn_count, true);
+    open_kind(srv, srv->opt.hub, srv->opt.hub_count, ROLE_HUB);
+    open_kind(srv, srv->opt.cdn, srv->opt.cdn_count, ROLE_CDN);
+    open_kind(srv, srv->opt.cas, srv->opt.cas_count, ROLE_CAS);
     set_base(srv, srv->hub_base, sizeof(srv->hub_base), srv->opt.hub_name, &srv->listeners[0]);
     set_base(srv, srv->cdn_base, sizeof(srv->cdn_base), srv->opt.cdn_name, &srv->listeners[srv->opt.hub_count]);
+    if (srv->opt.cas_count)
+        set_base(srv, srv->cas_base, sizeof(srv->cas_base), srv->opt.cas_name,
+                 &srv->listeners[srv->opt.hub_count + srv->opt.cdn_count]);
+    if (srv->opt.cas_url)
+        snprintf(srv->cas_base, sizeof(srv->cas_base), "%s", srv->opt.cas_url);
 }
 
 struct arrival {

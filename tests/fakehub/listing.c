@@ -29,8 +29,8 @@ static void add_entry(struct text *t, const struct exchange *x, const struct ent
     text_json(t, e->path);
     if (e->lfs)
         add_lfs(t, e, false);
-    if (e->lfs && x->repo->xet)
-        text_addf(t, ",\"xetHash\":\"%s\"", e->sha256);
+    if (xet_announced(x, e))
+        text_addf(t, ",\"xetHash\":\"%s\"", e->xet ? e->xet : e->sha256);
     if (expand)
         text_addf(t, ",\"lastCommit\":{\"id\":\"%s\",\"title\":\"content\",\"date\":\"2024-01-01T00:00:00.000Z\"}",
                   x->commit->id);

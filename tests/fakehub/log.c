@@ -52,7 +52,7 @@ static void request_line(struct text *t, const char *event, const struct exchang
     uint64_t first = UINT64_MAX, last = UINT64_MAX;
     text_addf(t, "{\"ev\":\"%s\",\"t_ms\":%.3f,\"id\":%" PRIu64 ",\"conn\":%" PRIu64 ",\"nth\":%u", event,
               (double)(now_ns() - x->srv->start_ns) / 1e6, x->id, x->conn->id, x->conn->requests);
-    text_addf(t, ",\"on\":\"%s\",\"addr\":\"%s\",\"port\":%u", from->cdn ? "cdn" : "hub", from->host, from->port);
+    text_addf(t, ",\"on\":\"%s\",\"addr\":\"%s\",\"port\":%u", role_name[from->role], from->host, from->port);
     pair(t, "method", x->req->method);
     pair(t, "path", x->req->path);
     pair(t, "kind", kind_name[x->kind]);

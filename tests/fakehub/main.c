@@ -61,8 +61,12 @@ static void load_rules(struct server *srv)
 static void write_ready(const struct server *srv)
 {
     struct text temp = { 0 }, t = { 0 };
-    text_addf(&t, "{\"pid\":%ld,\"hub\":\"%s\",\"cdn\":\"%s\",\"hub_port\":%u,\"cdn_port\":%u}\n", (long)getpid(),
-              srv->hub_base, srv->cdn_base, srv->listeners[0].port, srv->listeners[srv->opt.hub_count].port);
+    const struct listener *cdn = &srv->listeners[srv->opt.hub_count], *cas = cdn + srv->opt.cdn_count;
+    text_addf(
+        &t,
+        "{\"pid\":%ld,\"hub\":\"%s\",\"cdn\":\"%s\",\"cas\":\"%s\",\"hub_port\":%u,\"cdn_port\":%u,\"cas_port\":%u}\n",
+        (long)getpid(), srv->hub_base, srv->cdn_base, srv->cas_base, srv->listeners[0].port, cdn->port,
+        srv->opt.cas_count ? cas->port : 0);
     text_addf(&temp, "%s.%ld", srv->opt.ready, (long)getpid());
     FILE *f = fopen(temp.p, "we");
     if (!f || fputs(t.p, f) < 0 || fclose(f) != 0 || rename(temp.p, srv->opt.ready) < 0)
@@ -96,6 +100,7 @@ __attribute__((noreturn)) static void end(struct server *srv)
         usleep(1000);
     if (!atomic_load(&srv->open_conns)) {
         content_free(&srv->content);
+        cas_free(&srv->cas);
         rules_free(srv->rules);
         issued_free(srv->issued);
         SSL_CTX_free(srv->tls);
@@ -131,6 +136,8 @@ int main(int argc, char **argv)
     srv.tls = load_tls(&srv.opt);
     load_rules(&srv);
     content_load(&srv.content, srv.opt.root, srv.opt.hash_cache, srv.opt.lfs_over);
+    cas_load(&srv.cas, srv.opt.cas_data);
+    cas_announce(&srv.cas, &srv.content);
     block(&signals);
     srv.log = log_open(srv.opt.log);
     listeners_open(&srv);

@@ -21,6 +21,10 @@ static const struct {
     { "hub", "ADDR:PORT", LIST, AT(hub), AT(hub_count),
       "listen as the Hub; port 0 is any, 'same' the first one's; [::1]:0" },
     { "cdn", "ADDR:PORT", LIST, AT(cdn), AT(cdn_count), "listen as the CDN; may be given several times" },
+    { "cas", "ADDR:PORT", LIST, AT(cas), AT(cas_count), "listen as the CAS; with --cas-data one is there anyway" },
+    { "cas-data", "DIR", TEXT, AT(cas_data), 0, "Xet storage to serve (README.md)" },
+    { "cas-url", "URL", TEXT, AT(cas_url), 0, "read tokens name this CAS instead of ours" },
+    { "cas-name", "HOST:PORT", TEXT, AT(cas_name), 0, "what read tokens call our CAS" },
     { "hub-name", "HOST:PORT", TEXT, AT(hub_name), 0, "what absolute links call the Hub; port 0 is the real one" },
     { "cdn-name", "HOST:PORT", TEXT, AT(cdn_name), 0, "what signed locations call the CDN" },
     { "tls-cert", "FILE", TEXT, AT(cert), 0, "(set by --tls CERT KEY)" },
@@ -34,6 +38,7 @@ static const struct {
     { "page", "N", NUMBER, AT(page), 0, "tree entries per page (1000)" },
     { "resolve-cache", "", FLAG, AT(resolve_cache), 0, "regular files: relative 307 to /api/resolve-cache/" },
     { "url-life", "SECONDS", NUMBER, AT(url_life_s), 0, "life of a signed location (3600)" },
+    { "token-life", "SECONDS", NUMBER, AT(token_life_s), 0, "life of a read token (900)" },
     { "rate", "BYTES", NUMBER, AT(rate), 0, "bytes per second of the whole server" },
     { "conn-rate", "BYTES", NUMBER, AT(conn_rate), 0, "bytes per second of each connection" },
     { "throttle-above", "K", NUMBER, AT(throttle_above), 0, "more than K open byte streams: each creeps" },
@@ -94,6 +99,7 @@ void options_parse(struct options *out, int argc, char **argv)
                              .keepalive_ms = 300000,
                              .lfs_over = 1000000,
                              .url_life_s = 3600,
+                             .token_life_s = 900,
                              .quota_window_s = 300 };
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--help"))
@@ -118,4 +124,6 @@ void options_parse(struct options *out, int argc, char **argv)
         out->hub[out->hub_count++] = "127.0.0.1:0";
     if (!out->cdn_count)
         out->cdn[out->cdn_count++] = "127.0.0.1:0";
+    if (out->cas_data && !out->cas_count)
+        out->cas[out->cas_count++] = "127.0.0.1:0";
 }

@@ -18,8 +18,8 @@ struct ruleset;
 
 /* What a rule can see of a request. */
 struct sight {
-    const char *on;                                     /* hub, cdn */
-    const char *kind;                                   /* info tree paths refs resolve body connect other */
+    const char *on;                                     /* hub, cdn, cas */
+    const char *kind;                                   /* a kind_name */
     const char *method, *repo, *file, *url_path, *addr; /* NULL where unknown */
     unsigned conn_nth;
     bool ranged;

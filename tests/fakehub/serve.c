@@ -27,7 +27,7 @@ static void judge(struct exchange *x)
     bool ranged = request_range_asked(x->req, &first, &last);
     char *url_path = must_copy(x->req->path);
     struct sight s = {
-        .on = x->conn->from->cdn ? "cdn" : "hub",
+        .on = role_name[x->conn->from->role],
         .kind = kind_name[x->kind],
         .method = x->req->method,
         .file = x->file,
@@ -44,12 +44,15 @@ static void judge(struct exchange *x)
 
 static void handle(struct exchange *x)
 {
-    bool cdn = x->conn->from->cdn;
-    (cdn ? cdn_route : hub_route)(x);
+    static const struct {
+        void (*route)(struct exchange *), (*answer)(struct exchange *);
+    } rooms[ROLES] = { { hub_route, hub_answer }, { cdn_route, cdn_answer }, { cas_route, cas_answer } };
+    enum role role = x->conn->from->role;
+    rooms[role].route(x);
     atomic_fetch_add(&x->srv->kinds[x->kind], 1);
     judge(x);
     log_begin(x->srv->log, x);
-    (cdn ? cdn_answer : hub_answer)(x);
+    rooms[role].answer(x);
     faults_apply(x);
     send_answer(x);
     log_end(x->srv->log, x);
@@ -94,7 +97,7 @@ static bool serve_one(struct server *srv, struct conn *c)
 static bool admit_connection(struct server *srv, struct conn *c)
 {
     struct fault f;
-    struct sight s = { .on = c->from->cdn ? "cdn" : "hub", .kind = kind_name[KIND_CONNECT], .addr = c->from->host };
+    struct sight s = { .on = role_name[c->from->role], .kind = kind_name[KIND_CONNECT], .addr = c->from->host };
     rules_judge(srv->rules, &s, &f);
     bool go = conn_wait_ms(c, (int64_t)fault_count(&f, "delay_ms"));
     const cJSON *ms = cJSON_GetObjectItem(fault_item(&f, "refuse"), "ms");

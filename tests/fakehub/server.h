@@ -2,6 +2,7 @@
 #ifndef FAKEHUB_SERVER_H
 #define FAKEHUB_SERVER_H
 
+#include "cas.h"
 #include "conn.h"
 #include "content.h"
 #include "fields.h"
@@ -21,7 +22,10 @@ enum kind {
     KIND_PATHS,
     KIND_REFS,
     KIND_RESOLVE,
+    KIND_TOKEN,
     KIND_BODY,
+    KIND_RECON,
+    KIND_XORB,
     KIND_CONNECT,
     KIND_CONTROL,
     KIND_OTHER,
@@ -29,9 +33,13 @@ enum kind {
 };
 extern const char *const kind_name[KINDS];
 
+/* Order is that of role_name. */
+enum role { ROLE_HUB, ROLE_CDN, ROLE_CAS, ROLES };
+extern const char *const role_name[ROLES];
+
 struct listener {
     struct server *srv;
-    bool cdn;
+    enum role role;
     char host[64];      /* as given, without brackets */
     uint16_t port;      /* the real one */
     int fd;             /* -1 while closed; guarded by server.listen_lock */
@@ -48,16 +56,17 @@ struct quota { /* a fixed window of requests */
 struct server {
     struct options opt;
     struct content content;
+    struct cas cas;
     struct rules *rules;
     struct issued *issued;
     struct log *log;
     SSL_CTX *tls;
     struct limiter rate;
     struct quota api, resolve;
-    struct listener listeners[2 * ADDRESSES_MAX];
+    struct listener listeners[ROLES * ADDRESSES_MAX];
     size_t listener_count;
     pthread_mutex_t listen_lock;
-    char hub_base[300], cdn_base[300]; /* scheme://host:port */
+    char hub_base[300], cdn_base[300], cas_base[300]; /* scheme://host:port; cas_base empty without a CAS */
     uint64_t start_ns;
     atomic_uint_fast64_t next_conn, next_request, kinds[KINDS];
     atomic_uint open_conns, open_streams, peak_streams, peak_conns;
@@ -73,6 +82,7 @@ struct answer {
     uint64_t total;
     struct source source; /* opened by faults_apply */
     bool no_length, chunked;
+    bool may_gzip;   /* encoded for who accepts it */
     bool silent;     /* never answer */
     bool drop;       /* reset before any byte of the answer */
     int64_t wait_ms; /* before the headers */
@@ -104,18 +114,24 @@ struct exchange {
 /* Looks at target and method and fills kind, repo, commit, entry; answers nothing yet. */
 void hub_route(struct exchange *x);
 void cdn_route(struct exchange *x);
+void cas_route(struct exchange *x);
 /* The honest answer. */
 void hub_answer(struct exchange *x);
 void cdn_answer(struct exchange *x);
+void cas_answer(struct exchange *x);
+void token_answer(struct exchange *x);   /* /xet-read-token/, asked of the Hub */
+void xorb_answer(struct exchange *x);    /* a signed range of a xorb, asked of the CDN */
 void listing_answer(struct exchange *x); /* info, tree, paths, refs */
 void control_answer(struct exchange *x); /* /_fake/ */
 
 /* Shared by the rooms above. */
+bool xet_announced(const struct exchange *x, const struct entry *e); /* is it said to be in Xet storage */
 void answer_error(struct exchange *x, int status, const char *code, const char *message);
 void answer_json(struct exchange *x, int status);       /* the body is in answer.text */
 void answer_file(struct exchange *x, const char *etag); /* 200, 206 or 416 of x->entry */
 
 void faults_apply(struct exchange *x);
+void edit_apply(struct exchange *x); /* the part of it that changes JSON */
 void send_answer(struct exchange *x);
 
 /* Serves one connection to its end; conn.fd is closed after. */

@@ -92,8 +92,10 @@ class Content:
 class FakeHub:
     """One running fakehub. options: {"page": 2, "resolve-cache": True, "latency": 50, ...} as on its command line."""
 
-    def __init__(self, root, rules=None, cdn=("127.0.0.1:0",), hub=("127.0.0.1:0",), token=None, tls=None, options=None, program=None):
-        self.root, self.first_rules, self.addresses = str(root), rules, {"cdn": list(cdn), "hub": list(hub)}
+    def __init__(self, root, rules=None, cdn=("127.0.0.1:0",), hub=("127.0.0.1:0",), token=None, tls=None, options=None, program=None,
+                 cas=()):
+        self.root, self.first_rules = str(root), rules
+        self.addresses = {"cdn": list(cdn), "hub": list(hub), "cas": list(cas)}
         self.token, self.tls, self.options = token, tls, dict(options or {})
         self.program = program or fakehub_binary()
         self.process = None
@@ -136,6 +138,7 @@ class FakeHub:
         ready = json.loads((self.dir / "ready").read_text())
         self.pid, self.hub, self.cdn = ready["pid"], ready["hub"], ready["cdn"]
         self.hub_port, self.cdn_port = ready["hub_port"], ready["cdn_port"]
+        self.cas, self.cas_port = ready["cas"], ready["cas_port"]  # "" and 0 without Xet storage
         return self
 
     def stop(self):
@@ -192,6 +195,10 @@ class FakeHub:
         """Every location given out so far answers 403 from now on."""
         self._control("expire", {})
 
+    def expire_tokens(self):
+        """Every read token given out so far answers 401 from now on."""
+        self._control("expire-tokens", {})
+
     def set(self, **options):
         """rate, conn_rate, throttle_above, throttle_to, latency_ms, quota_api, quota_resolve."""
         self._control("set", options)
@@ -237,6 +244,14 @@ class FakeHub:
     def bytes_served(self, path=None):
         """Body bytes handed out, of one file or of all byte streams."""
         return sum(r["bytes"] for r in self.settled() if r["kind"] == "body" and path in (None, r["file"]))
+
+    def xorb_ranges(self, xorb=None):
+        """(xorb, first, last) of every GET of xorb bytes, as asked."""
+        return [(r["file"], r["first"], r["last"]) for r in self.requests("xorb") if xorb in (None, r["file"])]
+
+    def xorb_bytes(self):
+        """Bytes of xorbs handed out."""
+        return sum(r["bytes"] for r in self.settled() if r["kind"] == "xorb")
 
     def ranges(self, path):
         """(first, last) of every GET of the file's bytes, as asked; (None, None) for a whole one."""
