@@ -7,7 +7,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scenario"))
 
 from hub import Content, FakeHub  # noqa: E402  (the path above must come first)
+from official_cas import OfficialCas  # noqa: E402
 from peers import VERSIONS, Client  # noqa: E402
+from xet_sets import XetSets  # noqa: E402
 
 SMALL = {
     "README.md": b"# x\n" * 300,
@@ -77,3 +79,42 @@ def client(request, hub, home):
 @pytest.fixture
 def newest(hub, home):
     return Client("2.4.0", hub, home)
+
+
+# ---- Xet -----------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def xet_sets(tmp_path_factory):
+    return XetSets(tmp_path_factory.mktemp("xet"))
+
+
+@pytest.fixture(scope="session")
+def running_xet_hub(xet_sets, tmp_path_factory):
+    options = {"cas-data": xet_sets.store.path, "hash-cache": tmp_path_factory.mktemp("hashes") / "cache"}
+    with FakeHub(xet_sets.content.path, token="hf_test", options=options) as hub:
+        yield hub
+
+
+@pytest.fixture
+def xet_hub(running_xet_hub):
+    """The Hub and a CAS of our own: every fault on order. Honest, at full speed, with an empty log."""
+    running_xet_hub.settled()
+    running_xet_hub.reset()
+    running_xet_hub.set(rate=0, conn_rate=0)
+    return running_xet_hub
+
+
+@pytest.fixture(scope="session")
+def official_cas(xet_sets, tmp_path_factory):
+    """The official server; the same files have the same ids everywhere."""
+    with OfficialCas(tmp_path_factory.mktemp("official")) as server:
+        assert server.upload(*xet_sets.uploads) == xet_sets.ids
+        yield server
+
+
+@pytest.fixture(scope="session")
+def official_hub(xet_sets, official_cas):
+    """A Hub whose read tokens name the official server."""
+    options = {"cas-data": xet_sets.store.path, "cas-url": official_cas.url}
+    with FakeHub(xet_sets.content.path, token="hf_test", options=options) as hub:
+        yield hub

@@ -70,8 +70,9 @@ class Client:
         self.version, self.hub, self.home, self.bin = version, hub, Path(home), venv(version) / "bin"
 
     def env(self, **env):
-        return pull_env(self.hub, self.home, HF_HUB_DISABLE_XET=1, HF_HUB_DISABLE_TELEMETRY=1, HF_HUB_DISABLE_UPDATE_CHECK=1,
-                        HF_HUB_DISABLE_PROGRESS_BARS=1, PYTHONUTF8=1, **env)
+        usual = dict(HF_HUB_DISABLE_XET=1, HF_HUB_DISABLE_TELEMETRY=1, HF_HUB_DISABLE_UPDATE_CHECK=1,
+                     HF_HUB_DISABLE_PROGRESS_BARS=1, PYTHONUTF8=1)
+        return pull_env(self.hub, self.home, **usual | env)
 
     def call(self, name, env=None, timeout=100, **args):
         """huggingface_hub.<name>(**args) in the venv."""

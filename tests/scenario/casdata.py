@@ -48,12 +48,9 @@ def _upload_here():
     for paths in order["uploads"]:
         with session.new_upload_commit(endpoint=order["endpoint"], token=order["token"],
                                        token_expiry_unix_secs=int(time.time()) + 86400) as commit:
-            handles = {}
-            for path in paths:
-                handles[path] = commit.start_upload_file(path, sha256=hf_xet.COMPUTE_SHA256)
-        for path, handle in handles.items():
-            about = handle.result().xet_info
-            found[path] = (about.hash, about.sha256)
+            for path in paths:  # one by one, so that the same files make the same xorbs
+                about = commit.start_upload_file(path, sha256=hf_xet.COMPUTE_SHA256).result().xet_info
+                found[path] = (about.hash, about.sha256)
     print(json.dumps(found))
 
 
@@ -218,6 +215,15 @@ class CasData:
 
     def records(self, xorb):
         return read_records((self.path / "xorbs" / xorb).read_bytes())
+
+    def chunk_at(self, path, offset):
+        """(xorb, record) of the chunk that holds this byte of an uploaded file."""
+        for xorb, first, end in self.terms(path):
+            for record in self.records(xorb)[first:end]:
+                if offset < record.plain:
+                    return xorb, record
+                offset -= record.plain
+        raise ValueError(f"{path} has no such byte")
 
     def schemes(self, path):
         """How the chunks of a file are packed, as a set."""

@@ -6,6 +6,7 @@ import subprocess
 import urllib.request
 
 import hub
+from casdata import CasData
 
 MB = 1_000_000
 MIB = 1 << 20
@@ -16,14 +17,28 @@ class Lab:
     def __init__(self, path):
         self.path, self.home = path, path / "home"
         self.content = hub.Content(path / "root")
-        self.server = None
+        self.server = self.store = None
 
     def file(self, size, name="model.bin", repo=REPO, **more):
         """The usual repository: one generated file, and whatever else is given."""
         self.content.repo(repo, generated=[{"path": name, "size": size, "seed": 7}], **more)
         return self
 
+    def xet(self, files, *uploads, repo=REPO, **more):
+        """A repository whose files are in Xet storage, put there by the real writer: all at once, or as the lists of names
+        say, where a later upload finds what the earlier ones have stored. {name: id}"""
+        home = self.content.repo(repo, files, xet=True, lfs_over=0, **more)
+        self.store = self.store or CasData(self.path / "cas")
+        ids = self.store.add(*([home / name for name in names] for names in uploads or [list(files)]))
+        return {path.removeprefix(f"{home}/"): file_id for path, file_id in ids.items()}
+
+    def uploaded(self, name, repo=REPO):
+        """The path under which the store knows a file of xet()."""
+        return self.content.path / "models" / repo / name
+
     def start(self, rules=None, **how):
+        if self.store:
+            how["options"] = {"cas-data": self.store.path} | how.get("options", {})
         self.server = hub.FakeHub(self.content.path, rules=rules, **how).start()
         if "hub-name" in how.get("options", {}):        # a name only hf-pull is told how to find
             self.server.hub = f"http://127.0.0.1:{self.server.hub_port}"

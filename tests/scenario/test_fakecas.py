@@ -4,6 +4,20 @@ The data is the real writer's, and the real client (hf_xet) reads it back. tests
 answers with the official server's.
 
 Seen red on purpose, each with the server broken so:
+    a read token for any file, no token asked for                  test_tokens_open_only_their_own
+    expire and expire-tokens mixed up, or one of them dead         test_tokens_open_only_their_own
+    one byte past the signed range, a whole object without Range,
+    Authorization welcome on a location, exact_range ignored       test_locations_open_only_what_is_signed
+    offset_into_first_range always 0, a chunk too few              test_reconstruction
+    ranges never joined                                            test_repeats_are_asked_for_once
+    separate joining, per_url ignored                              test_urls_split_otherwise
+    the life of a token not as ordered                             test_expiry
+    an edit that fits nothing accepted                             test_edit_of_other_answers_and_one_that_fits_nothing
+    reverse doing nothing                                          test_edit
+    gzip where it is not accepted                                  test_gzip_is_used_where_accepted
+    a wrong sum behind the blanks                                  test_gzip_bomb
+    the CAS seen by rules as the Hub                               test_addresses_and_names
+    flip one byte earlier                                          test_flip_in_each_field_of_a_record
 """
 import gzip
 import hashlib
@@ -443,3 +457,13 @@ def test_sha256_is_the_link(store):
     for file in store.files.values():
         assert len(file["sha256"]) == 64
     assert store.files[store.ids["one.bin"]]["sha256"] == hashlib.sha256(b"x").hexdigest()
+
+
+def test_lab_has_xet(lab):
+    """What a scenario starts with: a repository in Xet storage, a second upload built on the first, a chunk to spoil."""
+    ids = lab.xet({"a/model.bin": A, "b/model.bin": B}, ["a/model.bin"], ["b/model.bin"],
+                  commits={"a": {"dir": "a"}, "b": {"dir": "b"}}, refs={"main": "a", "next": "b"})
+    lab.start(token="hf_test")
+    assert {p: e["xetHash"] for p, e in lab.server.tree("org/x", "next").items()} == {"model.bin": ids["b/model.bin"]}
+    xorb, record = lab.store.chunk_at(lab.uploaded("a/model.bin"), 1_000_000)
+    assert record in lab.store.records(xorb) and recon(lab.server, ids["a/model.bin"]).status == 200
