@@ -106,6 +106,8 @@ enum hfp_family { HFP_ANY_FAMILY, HFP_IPV4, HFP_IPV6 };
 /* Files larger than 1 MiB past the page cache (O_DIRECT), where the file system takes it. AUTO: what need not be read
  * back to be hashed; ON: all whole blocks; OFF: none, so that who loads the files next finds them in memory. */
 enum hfp_direct_io { HFP_DIRECT_AUTO, HFP_DIRECT_ON, HFP_DIRECT_OFF };
+/* Where a file is in the Xet store too: auto begins with HTTP and changes over when that cannot go on, on begins with Xet. */
+enum hfp_xet { HFP_XET_AUTO, HFP_XET_ON, HFP_XET_OFF };
 
 struct hfp_config {
     const char *endpoint;       /* NULL: https://huggingface.co; no trailing slash needed */
@@ -128,6 +130,7 @@ struct hfp_config {
     bool max_rounds_given;                               /* the user chose it: no 30 s fall back to exit 9 */
     bool no_symlinks;                                    /* HF_HUB_DISABLE_SYMLINKS */
     enum hfp_direct_io direct_io;                        /* large files past the page cache? */
+    enum hfp_xet xet;
     void (*log)(void *ctx, int level, const char *text); /* any thread; NULL: silence. Levels: enum hfp_log_level */
     void *log_ctx;
     int log_level;

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 struct pool {
-    unsigned buffers, mapped, idle;
+    unsigned buffers, mapped, idle, held_back;
     uint8_t *idle_buffer[];
 };
 
@@ -39,9 +39,20 @@ unsigned pool_taken(const struct pool *p)
     return p->mapped - p->idle;
 }
 
-uint8_t *pool_get(struct pool *p, bool head)
+bool pool_has(const struct pool *p, enum pool_use use)
 {
-    if (pool_free_count(p) <= (head ? 0 : POOL_RESERVED))
+    unsigned leave = use == POOL_OUTPUT ? 0 : use == POOL_HEAD ? p->held_back : p->held_back + POOL_RESERVED;
+    return pool_free_count(p) > leave;
+}
+
+void pool_hold_back(struct pool *p, int change)
+{
+    p->held_back = (unsigned)((int)p->held_back + change);
+}
+
+uint8_t *pool_get(struct pool *p, enum pool_use use)
+{
+    if (!pool_has(p, use))
         return NULL;
     if (p->idle > 0)
         return p->idle_buffer[--p->idle];

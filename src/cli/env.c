@@ -113,6 +113,16 @@ static int read_saying(struct options *o, lookup_fn *lookup, struct hfp_err *err
     return HFP_OK;
 }
 
+/* As for hf_xet: what is asked for by name on the command line still wins. */
+static int read_xet(struct options *o, lookup_fn *lookup, struct hfp_err *err)
+{
+    bool high = true_in(lookup, "HF_XET_HIGH_PERFORMANCE") || true_in(lookup, "HF_XET_HP");
+    if (true_in(lookup, "HF_HUB_DISABLE_XET") &&
+        option_set(o, OPT_XET, FROM_ENVIRONMENT, "HF_HUB_DISABLE_XET", "off", err))
+        return err->code;
+    return high ? option_set(o, OPT_MAX_WORKERS, FROM_ENVIRONMENT, "HF_XET_HIGH_PERFORMANCE", "16", err) : HFP_OK;
+}
+
 /* A header value must not carry what ends a header. */
 static bool printable(const char *s)
 {
@@ -227,7 +237,7 @@ int options_read_environment(struct options *o, char *(*lookup)(const char *name
     }
     o->no_symlinks = true_in(lookup, "HF_HUB_DISABLE_SYMLINKS");
     if (read_folders(o, lookup, err) || read_timeouts(o, lookup, err) || read_saying(o, lookup, err) ||
-        read_user_agent(o, lookup, err) || read_certificates(o, lookup, err))
+        read_user_agent(o, lookup, err) || read_xet(o, lookup, err) || read_certificates(o, lookup, err))
         return err->code;
     return HFP_OK;
 }

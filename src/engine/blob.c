@@ -73,7 +73,7 @@ void blob_free(struct blob *b)
     if (!b)
         return;
     assert(b->busy == 0 && b->kept_count == 0 && !b->partial);
-    fetch_free(b->fetch);
+    sourcing_end(b);
     fetch_free(b->again);
     digest_free(b->digest);
     opinion_free(b->opinion);
@@ -115,7 +115,7 @@ static void enter(struct blob *b)
         repairing_begin(b);
         break;
     case BLOB_PUBLISH:
-        fetch_free(ptr_steal(&b->fetch));
+        sourcing_end(b);
         fetch_free(ptr_steal(&b->again));
         running_ready(b);
         break;
@@ -176,7 +176,7 @@ static void lock_turn(struct blob *b, uint64_t now_ns)
 void blob_turn(struct blob *b, uint64_t now_ns)
 {
     if (b->failed) {
-        fetch_free(ptr_steal(&b->fetch));
+        sourcing_end(b);
         fetch_free(ptr_steal(&b->again));
         if (b->busy == 0 && b->state == BLOB_CLOSE)
             errand_begin(b, ERRAND_CLOSE); /* there was no memory for it before */
@@ -189,6 +189,7 @@ void blob_turn(struct blob *b, uint64_t now_ns)
     if (b->state == BLOB_LOCKED)
         lock_turn(b, now_ns);
     if (b->state == BLOB_FETCH || b->state == BLOB_REPAIR) {
+        b->source_next_ns = sourcing_turn(b, now_ns);
         pipeline_front(b);
         pipeline_sync(b, now_ns);
     }

@@ -34,7 +34,7 @@ static void front_bad(struct blob *b, uint64_t index)
         b->repaired_bytes += n;
     note_text(job, HFP_LOG_INFO, b->file->path, "block %llu changed on disk since it was recorded; fetched again",
               (unsigned long long)index);
-    fetch_want(b->fetch, index);
+    sourcing_want(b, index);
 }
 
 static void front_finish(struct blob *b)

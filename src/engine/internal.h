@@ -14,6 +14,7 @@
 #include "plan/plan.h"
 #include "resolve/api.h"
 #include "transfer/transfer.h"
+#include "transfer/xet_fetch.h"
 #include "verify/front.h"
 #include "verify/opinion.h"
 #include "verify/prove.h"
@@ -97,13 +98,15 @@ struct job {
     struct answer_context context;
     char page_url[URL_MAX];
     struct group *group;
+    struct xet_session *xet; /* once a content wants it */
+    struct patience xet_patience;
 
     uint32_t scanned, scan_asked; /* blobs with facts; blobs handed to scan tasks */
     uint32_t next_blob;
     struct blob *blobs; /* active ones */
     unsigned active_small, active_large, active_prove, unpublished;
     struct blob *ready, **ready_tail; /* proved, to be published */
-    unsigned publishing; /* publish tasks in flight */
+    unsigned publishing;              /* publish tasks in flight */
     bool planned;
     uint64_t reserved_bytes, fsid;
 
@@ -173,6 +176,11 @@ struct blob {
     int lock_fd;
     struct partial *partial;
     struct fetch *fetch, *again;
+    struct xet_fetch *xet; /* instead of fetch, when over_xet */
+    bool over_xet, xet_failed, http_failed;
+    struct hfp_err source_error; /* why the last one could not go on */
+    unsigned changed_round;      /* of the patience when the source was changed last */
+    uint64_t changed_ns, source_next_ns;
     uint64_t blocks;
     uint8_t *mark, *doubt; /* per block; NULL for small ones */
     uint16_t *server;      /* per block: who sent it */
@@ -290,6 +298,19 @@ void keeping_returned(struct blob *b);                   /* the step is over */
 void keeping_passed(struct blob *b, uint64_t from, uint64_t to);
 void keeping_drop(struct blob *b);
 uint64_t keeping_turn(struct core *c, uint64_t now_ns); /* before the transfer's: it hands on what is given back */
+
+/* sourcing.c: over HTTP or Xet */
+int sourcing_begin(struct blob *b, struct hfp_err *err);
+void sourcing_end(struct blob *b);
+void sourcing_want(struct blob *b, uint64_t block);
+void sourcing_front(struct blob *b, uint64_t block);
+unsigned sourcing_keeps(const struct blob *b); /* as fetch_keeps() */
+bool sourcing_instead(struct blob *b,
+                      const struct hfp_err *err); /* HTTP is refused for good: true, another takes over */
+uint64_t sourcing_turn(struct blob *b, uint64_t now_ns);
+void sourcing_renewed(struct blob *b); /* the machine slept: what is being asked is asked again */
+bool sourcing_look(struct fetch_look *out, const struct blob *b);
+bool sourcing_decodes(const struct job *job, const struct listed_file *f); /* it will take a decoder's memory */
 
 /* repairing.c: the hash was wrong */
 void repairing_begin(struct blob *b);

@@ -104,6 +104,7 @@ void job_free(struct job *job)
     assert(job->busy == 0 && !job->blobs);
     api_free(job->api);
     group_free(job->group);
+    xet_session_free(job->xet);
     plan_free(job->plan);
     listing_free(job->listing);
     store_free(job->store);
@@ -202,6 +203,8 @@ void job_renewed(struct job *job)
         api_hold(job->api, true);
         api_hold(job->api, false);
     }
+    for (struct blob *b = job->blobs; b; b = b->next)
+        sourcing_renewed(b);
 }
 
 uint64_t job_turn(struct job *job, uint64_t now_ns)

@@ -34,7 +34,7 @@ bool keeping_wants(const struct blob *b, uint64_t index)
         return false;
     if (index < b->missing)
         return true;
-    return c->kept < fetch_keeps(b->fetch) && core_now(c) < late_ns(b);
+    return c->kept < sourcing_keeps(b) && core_now(c) < late_ns(b);
 }
 
 void keeping_add(struct blob *b, uint64_t index, uint8_t *buf)

@@ -152,7 +152,7 @@ void pipeline_missing(struct blob *b)
     b->missing = MAX(b->missing, b->front);
     while (b->missing < b->blocks && b->mark[b->missing] != MARK_ABSENT)
         b->missing++;
-    fetch_front(b->fetch, b->missing - b->front < KEEP_REACH ? b->front : b->missing);
+    sourcing_front(b, b->missing - b->front < KEEP_REACH ? b->front : b->missing);
 }
 
 static void block_in(struct blob *b, uint64_t index, uint8_t *buf, size_t n, uint16_t peer, bool compare)
@@ -203,7 +203,8 @@ void repairing_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t
 
 void pipeline_failed(void *ctx, const struct hfp_err *err)
 {
-    blob_fail(ctx, err);
+    if (!sourcing_instead(ctx, err))
+        blob_fail(ctx, err);
 }
 
 /* Everything recorded was counted when the job was planned; what the claim found beyond that counts now. */
@@ -239,7 +240,7 @@ static int begin_marks(struct blob *b, struct hfp_err *err)
             b->mark[i] = MARK_GUESS;
             b->doubt[i] = DOUBT_ADOPTED;
         } else {
-            fetch_want(b->fetch, i);
+            sourcing_want(b, i);
         }
     }
     count_kept(b);
@@ -251,17 +252,11 @@ static int begin_marks(struct blob *b, struct hfp_err *err)
 /* The partial is ours: ask for what is missing, hash what is here. */
 int pipeline_begin(struct blob *b, struct hfp_err *err)
 {
-    struct job *job = b->job;
-    char url[URL_MAX];
-    if (!hub_url_file(url, job->core->config.user.endpoint, job->spec.type, job->spec.repo, job->commit, b->file->path))
-        return err_set(err, HFP_E_PROTO, "%s: name too long for a URL", b->file->path);
-    struct fetch_spec spec = { .url = url, .path = b->file->path, .size_bytes = b->file->size_bytes };
-    struct fetch_events events = { pipeline_block, pipeline_failed, b };
-    int rc = fetch_new(&b->fetch, job->group, &spec, &events, err);
+    int rc = sourcing_begin(b, err);
     if (rc)
         return rc;
     if (b->small) {
-        fetch_want(b->fetch, 0);
+        sourcing_want(b, 0);
         return HFP_OK;
     }
     return begin_marks(b, err);

@@ -16,8 +16,10 @@ static int again_open(struct blob *b, struct hfp_err *err)
     struct job *job = b->job;
     char url[URL_MAX];
     hub_url_file(url, job->core->config.user.endpoint, job->spec.type, job->spec.repo, job->commit, b->file->path);
-    struct fetch_spec spec = { .url = url, .path = b->file->path, .size_bytes = b->file->size_bytes, .again = true };
-    struct fetch_events events = { repairing_block, pipeline_failed, b };
+    struct fetch_spec spec = {
+        .url = url, .path = b->file->path, .size_bytes = b->file->size_bytes, .uncounted = true
+    };
+    struct fetch_events events = { .block = repairing_block, .failed = pipeline_failed, .ctx = b };
     return fetch_new(&b->again, job->group, &spec, &events, err);
 }
 
@@ -84,7 +86,7 @@ void repairing_begin(struct blob *b)
     struct hfp_err err;
     note_text(job, HFP_LOG_WARN, b->file->path, "content does not match the Hub's %s; looking for the bad blocks",
               b->place.id.kind == DIGEST_SHA256 ? "sha256" : "git hash");
-    fetch_free(ptr_steal(&b->fetch));
+    sourcing_end(b);
     if (b->small) {
         ask_small(b);
         return;

@@ -48,7 +48,9 @@ static unsigned *active_of(struct job *job, const struct plan_blob *pb)
 {
     if (pb->action == PLAN_PROVE || (pb->action == PLAN_HERE && job->spec.verb != HFP_PULL))
         return &job->active_prove;
-    return listing_at(job->listing, pb->file)->size_bytes <= BLOCK_BYTES ? &job->active_small : &job->active_large;
+    const struct listed_file *f = listing_at(job->listing, pb->file);
+    bool small = f->size_bytes <= BLOCK_BYTES && !sourcing_decodes(job, f);
+    return small ? &job->active_small : &job->active_large;
 }
 
 static bool room_for(struct job *job, const struct plan_blob *pb)
@@ -363,6 +365,8 @@ uint64_t running_next_ns(const struct job *job, uint64_t now_ns)
     for (const struct blob *b = job->blobs; b; b = b->next) {
         if (b->state == BLOB_LOCKED)
             next = MIN(next, b->locked_retry_ns);
+        if (b->state == BLOB_FETCH)
+            next = MIN(next, b->source_next_ns);
         if (b->unsynced_bytes > 0)
             next = MIN(next, MAX(b->sync_ns + 5 * NS_PER_S, now_ns + NS_PER_S));
     }

@@ -212,10 +212,8 @@ static void fronts(struct job *job)
     s->connections_silent = g.silent;
     for (const struct blob *b = job->blobs; b && s->fronts < HFP_FRONTS; b = b->next) {
         struct fetch_look look;
-        const struct fetch *f = b->fetch ? b->fetch : b->again;
-        if (!f || b->small)
+        if (b->small || !sourcing_look(&look, b))
             continue;
-        fetch_look(&look, f);
         const struct peer_name *peer = transfer_peer(job->core->transfer, look.peer);
         struct hfp_front *front = &s->front[s->fronts++];
         *front = (struct hfp_front){ .size_bytes = b->file->size_bytes,

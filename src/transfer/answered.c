@@ -62,7 +62,7 @@ static void answered_bytes(struct runner *r, const struct http_headers *h)
     struct fetch *f = r->fetch;
     struct range_want want = { .first = r->first,
                                .last = r->last,
-                               .size_bytes = f->size_bytes,
+                               .size_bytes = f->is_signed ? RANGE_SIZE_UNKNOWN : f->size_bytes,
                                .ranged = r->ranged,
                                .may_skip = f->ranges_ignored >= RANGES_IGNORED_MAX,
                                .path = f->path,
@@ -71,7 +71,7 @@ static void answered_bytes(struct runner *r, const struct http_headers *h)
     int rc = range_check(&take, h, &want, &r->verdict);
     if (rc == HFP_OK)
         rc = check_etag(f, r, h, &r->verdict);
-    if (r->ranged && h->status == 200 && r->first > 0)
+    if (r->ranged && h->status == 200 && (r->first > 0 || f->is_signed) && (rc != HFP_OK || take.whole))
         f->ranges_ignored = MIN(f->ranges_ignored + 1, RANGES_IGNORED_MAX);
     else if (h->status == 206)
         f->ranges_ignored = 0;
@@ -82,8 +82,8 @@ static void answered_bytes(struct runner *r, const struct http_headers *h)
     location_accepted(r);
     if (!r->peer_now.proxied) /* then the address is the proxy's */
         hosts_ok(r->transfer->config.hosts, r->remote->name, r->peer_now.address, r->since_ns);
-    r->skip = take.skip;
-    r->until = take.until;
+    r->skip = take.skip + (f->base + r->segment->pos - r->first);
+    r->until = take.until == UINT64_MAX ? UINT64_MAX : take.until - f->base;
     runner_move(r, RUN_BODY);
     r->last_byte_ns = r->body_ns = r->since_ns;
 }

@@ -54,9 +54,13 @@ int fetch_new(struct fetch **out, struct group *g, const struct fetch_spec *spec
                          .path = spec->path,
                          .size_bytes = spec->size_bytes,
                          .blocks = blocks,
-                         .again = spec->again,
+                         .base = spec->base,
+                         .uncounted = spec->uncounted,
+                         .is_signed = spec->is_signed,
                          .wanted = wanted,
                          .lowest_wanted = blocks };
+    if (f->is_signed)
+        fetch_relocate(f, spec->url, false);
     f->remote = remote_of(g->transfer, url, transfer_now(g->transfer));
     struct fetch **at = &g->fetches;
     while (*at)
@@ -124,13 +128,32 @@ void fetch_avoid(struct fetch *f, uint16_t peer)
         f->avoid_of = calloc((size_t)f->blocks, sizeof *f->avoid_of);
 }
 
-void fetch_forget_location(struct fetch *f)
+void fetch_forget_location(struct fetch *f, const struct hfp_err *err)
 {
+    bool had = f->location != NULL;
     free(ptr_steal(&f->location));
     f->location_number++;
     f->last_served = f->location_served;
     f->location_served = false;
-    f->remote = remote_of(f->group->transfer, f->url, transfer_now(f->group->transfer));
+    if (!f->is_signed)
+        f->remote = remote_of(f->group->transfer, f->url, transfer_now(f->group->transfer));
+    else if (had)
+        f->events.expired(f->events.ctx, f->last_served, err);
+}
+
+void fetch_relocate(struct fetch *f, const char *url, bool whole)
+{
+    f->whole |= whole;
+    free(f->location);
+    f->location = strdup(url); /* without memory for it the next round asks for a URL again */
+    f->location_number++;
+    f->location_served = false;
+    f->remote = remote_of(f->group->transfer, url, transfer_now(f->group->transfer));
+}
+
+bool fetch_is_single(const struct fetch *f)
+{
+    return f->whole || f->ranges_ignored >= RANGES_IGNORED_MAX;
 }
 
 static uint16_t avoided_of(const struct fetch *f, uint64_t block)
@@ -178,10 +201,24 @@ unsigned fetch_keeps(const struct fetch *f)
     return busy < POOL_BUFFERS ? POOL_BUFFERS - busy : 0;
 }
 
+bool fetch_stuck(const struct fetch *f, struct hfp_err *why)
+{
+    for (const struct segment *s = f->segments; s; s = s->next)
+        if (s->exhausted) {
+            *why = f->group->patience->why;
+            return true;
+        }
+    return false;
+}
+
+uint64_t fetch_window_bytes(const struct fetch *f)
+{
+    return MAX(2 * segment_length(f) * f->remote->learn.target, WINDOW_MIN_BYTES);
+}
+
 static uint64_t window_end(const struct fetch *f)
 {
-    uint64_t bytes = MAX(2 * segment_length(f) * f->remote->learn.target, WINDOW_MIN_BYTES);
-    return f->front + bytes / BLOCK;
+    return f->front + fetch_window_bytes(f) / BLOCK;
 }
 
 static struct segment *segment_new(struct fetch *f, uint64_t first, uint64_t end, uint64_t now_ns)
@@ -213,7 +250,7 @@ struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns)
 {
     if (f->wanted_count == 0)
         return NULL;
-    bool single = f->ranges_ignored >= RANGES_IGNORED_MAX;
+    bool single = fetch_is_single(f);
     if (single && f->segments)
         return NULL;
     while (f->lowest_wanted < f->blocks && !bit_get(f->wanted, f->lowest_wanted))

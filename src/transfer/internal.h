@@ -93,7 +93,8 @@ struct fetch {
     char *url;
     const char *path;
     uint64_t size_bytes, blocks;
-    bool again;
+    uint64_t base; /* where block 0 begins in the object behind the URL */
+    bool uncounted, is_signed, whole;
     uint8_t *wanted; /* bitmap: to be asked for, in no segment */
     uint64_t wanted_count, lowest_wanted, front;
     uint16_t avoid;
@@ -155,7 +156,9 @@ static inline uint64_t blocks_up(uint64_t bytes)
 struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns);
 uint64_t segment_length(const struct fetch *f);
 void fetch_fail(struct fetch *f, const struct hfp_err *err);
-void fetch_forget_location(struct fetch *f); /* the next request asks the Hub again */
+/* The next request asks the Hub again; the owner of a signed part is asked for a URL. */
+void fetch_forget_location(struct fetch *f, const struct hfp_err *err);
+bool fetch_is_single(const struct fetch *f); /* only one request at a time makes sense */
 
 /* segment.c */
 void segment_move(struct segment *s, enum segment_event ev);

@@ -16,7 +16,7 @@ static int check_partial(struct range_take *out, const struct http_headers *h, c
     const struct content_range *r = &h->range;
     if (!w->ranged || !r->present || r->unsatisfied)
         return err_http(err, HFP_E_PROTO, 206, "%s answered a part of %s without saying which", w->host, w->path);
-    if (r->total_known && r->total != w->size_bytes)
+    if (r->total_known && w->size_bytes != RANGE_SIZE_UNKNOWN && r->total != w->size_bytes)
         return err_http(err, HFP_E_PROTO, 206, "%s has %s with %" PRIu64 " bytes, the Hub lists %" PRIu64, w->host,
                         w->path, r->total, w->size_bytes);
     if (r->first != w->first || r->last < r->first || r->last > w->last)
@@ -30,9 +30,26 @@ static int check_partial(struct range_take *out, const struct http_headers *h, c
     return HFP_OK;
 }
 
+/* 200 about an object of unknown size: its length says whether it is the part or the whole. */
+static int check_unsized(struct range_take *out, const struct http_headers *h, const struct range_want *w,
+                         struct hfp_err *err)
+{
+    if (h->content_length == w->last - w->first + 1) {
+        *out = (struct range_take){ .until = w->last + 1 };
+        return HFP_OK;
+    }
+    bool reaches = h->content_length != UINT64_MAX && h->content_length > w->last;
+    if (!reaches || !w->may_skip)
+        return err_http(err, HFP_E_PROTO, 200, "%s ignored the range of %s that was asked for", w->host, w->path);
+    *out = (struct range_take){ .skip = w->first, .until = h->content_length, .whole = true };
+    return HFP_OK;
+}
+
 static int check_whole(struct range_take *out, const struct http_headers *h, const struct range_want *w,
                        struct hfp_err *err)
 {
+    if (w->size_bytes == RANGE_SIZE_UNKNOWN)
+        return check_unsized(out, h, w, err);
     if (h->content_length != UINT64_MAX && h->content_length != w->size_bytes)
         return err_http(err, HFP_E_PROTO, 200, "%s sends %" PRIu64 " bytes of %s, the Hub lists %" PRIu64, w->host,
                         h->content_length, w->path, w->size_bytes);

@@ -8,9 +8,13 @@
 #include "base/err.h"
 #include "net/headers.h"
 
+/* A part of an object whose size nobody told: a total is not compared, and a 200 may be exactly the part (the official local
+ * CAS server answers so to v1 URLs) or the whole object; its length tells which. */
+#define RANGE_SIZE_UNKNOWN UINT64_MAX
+
 struct range_want {
     uint64_t first, last; /* last inclusive */
-    uint64_t size_bytes;  /* of the whole file */
+    uint64_t size_bytes;  /* of the whole file, or RANGE_SIZE_UNKNOWN */
     bool ranged;          /* a Range header was sent */
     bool may_skip;        /* a whole body may be taken although it starts before first: the server knows no ranges */
     const char *path;     /* text/html is believed only of .html and .htm */

@@ -54,7 +54,7 @@ static void runner_set_url(struct runner *r, const char *url)
     struct transfer *t = r->transfer;
     if (url != r->url)
         snprintf(r->url, sizeof r->url, "%s", url);
-    r->at_hub = url_same_origin(r->url, t->config.endpoint);
+    r->at_hub = !r->fetch->is_signed && url_same_origin(r->url, t->config.endpoint);
     struct remote *remote = remote_of(t, r->url, transfer_now(t));
     if (r->remote)
         r->remote->running--;
@@ -83,10 +83,10 @@ static int runner_ask(struct runner *r, struct hfp_err *err)
     struct transfer *t = r->transfer;
     struct segment *s = r->segment;
     struct fetch *f = r->fetch;
-    r->first = s->pos;
-    r->last = s->end - 1;
+    r->first = f->base + (f->whole ? 0 : s->pos);
+    r->last = f->base + (f->whole ? f->size_bytes : s->end) - 1;
     /* A file of one block is asked for whole: servers cache and count that best. */
-    r->ranged = !(s->pos == 0 && s->end == f->size_bytes && f->size_bytes <= BLOCK);
+    r->ranged = f->is_signed || !(s->pos == 0 && s->end == f->size_bytes && f->size_bytes <= BLOCK);
     r->skip = 0;
     r->until = UINT64_MAX;
     r->drained = 0;
@@ -155,11 +155,11 @@ static bool blames_address(enum hfp_code code)
 }
 
 /* A location that has served and is now refused has expired; one that was never accepted is a refusal that counts. */
-static bool location_expired(struct runner *r)
+static bool location_expired(struct runner *r, const struct hfp_err *err)
 {
     struct fetch *f = r->fetch;
     if (r->location_number == f->location_number)
-        fetch_forget_location(f);
+        fetch_forget_location(f, err);
     return f->last_served;
 }
 
@@ -182,7 +182,7 @@ static void runner_fail(struct runner *r, const struct hfp_err *err)
         hosts_failed(r->transfer->config.hosts, r->remote->name, r->connect_to, now_ns);
     if (code == HFP_E_RESET || code == HFP_E_CONNECT || code == HFP_E_SERVER || code == HFP_E_BUSY)
         learn_error(&r->remote->learn);
-    bool blameless = retry == HFP_FRESH && location_expired(r);
+    bool blameless = retry == HFP_FRESH && location_expired(r, err);
     struct fetch *fetch = f;
     runner_idle(r);
     if (s)

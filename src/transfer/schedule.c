@@ -13,11 +13,6 @@ static uint32_t connections_cap(const struct transfer *t)
     return t->config.max_connections != 0 ? MIN(t->config.max_connections, FIXED_MAX) : LEARN_MAX;
 }
 
-static bool knows_no_ranges(const struct fetch *f)
-{
-    return f->ranges_ignored >= RANGES_IGNORED_MAX;
-}
-
 static bool runs(const struct fetch *f)
 {
     for (const struct segment *s = f->segments; s; s = s->next)
@@ -30,7 +25,8 @@ static bool runs(const struct fetch *f)
  * whole file, only one request at a time makes sense at all. */
 static bool may_ask(const struct fetch *f)
 {
-    return (f->location || !f->locating) && !(knows_no_ranges(f) && runs(f));
+    bool where = f->location || (!f->locating && !f->is_signed);
+    return where && !(fetch_is_single(f) && runs(f));
 }
 
 static bool remote_takes(const struct transfer *t, const struct fetch *f, uint64_t now_ns)
@@ -66,7 +62,7 @@ static struct segment *next_in_order(struct group *g, uint64_t now_ns)
         struct segment *s = waiting_segment(f, now_ns);
         if (!s && !stuck)
             s = fetch_next_segment(f, now_ns);
-        if (s && knows_no_ranges(f))
+        if (s && fetch_is_single(f))
             segment_absorb(s);
         if (s)
             return s;
@@ -91,7 +87,7 @@ static struct segment *steal(struct group *g, uint64_t now_ns)
     if (limit_binds(&g->limit) || limit_binds(&g->transfer->limit))
         return NULL;
     for (struct fetch *f = g->fetches; f; f = f->next) {
-        if (f->failed || !f->location || !remote_takes(g->transfer, f, now_ns) || knows_no_ranges(f))
+        if (f->failed || !f->location || !remote_takes(g->transfer, f, now_ns) || fetch_is_single(f))
             continue;
         uint64_t worth_ns = MAX(f->remote->latency_ns * STEAL_LATENCIES, STEAL_MIN_NS);
         for (struct segment *s = f->segments; s; s = s->next) {
@@ -164,7 +160,7 @@ static void revive(struct group *g, bool all, uint64_t now_ns)
 {
     for (struct fetch *f = g->fetches; f; f = f->next) {
         if (all && f->location)
-            fetch_forget_location(f);
+            fetch_forget_location(f, &g->patience->why);
         for (struct segment *s = f->segments; s; s = s->next)
             if (s->exhausted && (all || g->patience->last_progress_ns >= s->series_ns)) {
                 s->exhausted = false;

@@ -37,15 +37,15 @@ bool segment_is_head(const struct segment *s)
 bool segment_room(struct segment *s, uint64_t n)
 {
     struct transfer *t = s->fetch->group->transfer;
-    bool head = segment_is_head(s);
+    enum pool_use use = segment_is_head(s) ? POOL_HEAD : POOL_ANY;
     n = MIN(n, s->end - s->pos);
     if (n == 0)
         return true;
-    if (!s->buf && !(s->buf = pool_get(t->config.pool, head)))
+    if (!s->buf && !(s->buf = pool_get(t->config.pool, use)))
         return false;
     uint64_t room = BLOCK - s->pos % BLOCK;
     if (n > room && !s->spare)
-        s->spare = pool_get(t->config.pool, head);
+        s->spare = pool_get(t->config.pool, use);
     return n <= room || s->spare;
 }
 
@@ -71,7 +71,7 @@ void segment_take(struct segment *s, struct runner *r, const uint8_t *bytes, siz
         bytes += k;
         n -= k;
         s->pos += k;
-        if (!f->again && s->pos > s->counted) {
+        if (!f->uncounted && s->pos > s->counted) {
             f->group->stats.received_bytes += s->pos - s->counted;
             s->counted = s->pos;
         }

@@ -101,14 +101,21 @@ struct fetch_events {
     void (*block)(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer);
     /* Final for this file: no such file any more, not allowed. */
     void (*failed)(void *ctx, const struct hfp_err *err);
+    /* Signed parts only: the URL is not accepted (any more), or nothing came of it for a whole round. Nothing is asked
+     * until fetch_relocate(). served: it gave bytes before, so a refusal means that it expired. May not free the fetch. */
+    void (*expired)(void *ctx, bool served, const struct hfp_err *err);
     void *ctx;
 };
 
 struct fetch_spec {
-    const char *url;     /* the Hub's resolve URL; copied */
+    const char *url;     /* the Hub's resolve URL, or the signed one; copied */
     const char *path;    /* the file's name, for checks and messages; lives as long as the fetch */
     uint64_t size_bytes; /* > 0 */
-    bool again;          /* a second opinion: bytes are not counted as received */
+    bool uncounted;      /* a second opinion, or not the file's own bytes: not counted as received */
+    /* A part of some larger object behind a signed URL (a range of a xorb): bytes base to base + size - 1 of it. Every
+     * request has a Range, no token of any kind goes there, and block 0 begins at base. */
+    bool is_signed;
+    uint64_t base;
 };
 
 int fetch_new(struct fetch **out, struct group *g, const struct fetch_spec *spec, const struct fetch_events *events,
@@ -117,10 +124,17 @@ void fetch_free(struct fetch *f); /* cancels its requests; NULL is fine */
 void fetch_want(struct fetch *f, uint64_t block);
 /* avoid: a peer number this block should not come from (second opinion), or 0. Applies to blocks wanted from now on. */
 void fetch_avoid(struct fetch *f, uint16_t peer);
+/* A fresh URL of a signed part. whole: from now on all of it is asked for in one request, for its server refuses what is
+ * less; what is here already is skipped. */
+void fetch_relocate(struct fetch *f, const char *url, bool whole);
+/* How many bytes beyond its front a fetch asks for at most. */
+uint64_t fetch_window_bytes(const struct fetch *f);
 /* The first block still needed: the window starts here. */
 void fetch_front(struct fetch *f, uint64_t block);
 /* How many written blocks may keep their buffers, so that the connections do not wait for them. */
 unsigned fetch_keeps(const struct fetch *f);
+/* A range was asked for as often as the policy has it and nothing came: it waits for the round to end. why: the last. */
+bool fetch_stuck(const struct fetch *f, struct hfp_err *why);
 /* Anything still wanted or under way? */
 bool fetch_busy(const struct fetch *f);
 

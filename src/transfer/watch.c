@@ -197,7 +197,7 @@ static bool unhold_one(struct transfer *t, struct runner *r, uint64_t now_ns)
     } else if (r->held == HELD_LIMIT) {
         if (!limit_open(&r->fetch->group->limit, now_ns) || !limit_open(&t->limit, now_ns))
             return false;
-    } else if (pool_free_count(t->config.pool) <= (segment_is_head(r->segment) ? 0 : POOL_RESERVED)) {
+    } else if (!pool_has(t->config.pool, segment_is_head(r->segment) ? POOL_HEAD : POOL_ANY)) {
         return false;
     }
     runner_unhold(r);

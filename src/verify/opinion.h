@@ -1,7 +1,7 @@
 /* verify/opinion.h: the whole-file hash is wrong; which block is? Pure.
  *
  * Blocks are asked for again, most doubtful first: what another tool left, then what was kept from an earlier run, then
- * the rest. A block that comes back different replaces the old one, and the file is hashed again after 1, 2, 4, 8 ...
+ * the rest; last what stands under the name of a whole xorb. A block that comes back different replaces the old one, and the file is hashed again after 1, 2, 4, 8 ...
  * differences and at the end of each class: one flipped bit costs one block and one hash, a junk gigabyte does not cost
  * a thousand hashes. Blocks that differ are asked a third time when all else failed; a file that is still wrong then has
  * a source that lies. */
@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 
-enum doubt { DOUBT_FETCHED, DOUBT_KEPT, DOUBT_ADOPTED, DOUBTS };
+enum doubt { DOUBT_PROVED, DOUBT_FETCHED, DOUBT_KEPT, DOUBT_ADOPTED, DOUBTS };
 
 #define OPINION_TRIES 3 /* versions of one block that are looked at */
 

@@ -1,12 +1,12 @@
 /* The CAS's answer how a slice of a file is made. The first line of the input is the slice and the file's size, three
  * numbers; the rest is the body. What is taken is what the header promises, means the same in both spellings, and turns
- * into units that do not overlap. */
+ * into steps that take each range whole. */
 #include "fuzz.h"
 
 #include "base/json.h"
 #include "net/url.h"
+#include "transfer/xet_steps.h"
 #include "xet/chunker.h"
-#include "xet/layout.h"
 #include "xet/record.h"
 
 #define FILE_BYTES_MOST (UINT64_C(1) << 40)
@@ -112,26 +112,30 @@ static void must_read_again(const struct reconstruction *r, bool v1)
     }
 }
 
-static void layout_must_hold(const struct reconstruction *r)
+/* Each range is taken from its first chunk to its last by steps that follow one another, or not at all. */
+static void steps_must_hold(const struct reconstruction *r)
 {
-    AUTO(layout_freep) struct layout *l = NULL;
-    struct layout_unit u, v;
-    bool any_ready = false;
-    struct hfp_err err = { 0 };
-    MUST(layout_new(&l, NULL) == HFP_OK && layout_add(l, 1, r, &err) == HFP_OK, "a slice alone can be laid out");
-    uint32_t units = layout_unit_count(l);
-    for (uint32_t i = 0; i < units; i++) {
-        MUST(layout_unit(l, i, &u), "nothing is a hold");
-        any_ready |= layout_unit_ready(l, i);
-        MUST(reconstruction_find(r, &u.xorb, u.chunk_start, u.chunk_end), "a unit has a URL");
-        for (uint32_t k = 0; k < i && units < 200; k++)
-            MUST(layout_unit(l, k, &v) && (!xet_hash_equal(&u.xorb, &v.xorb) || u.chunk_end <= v.chunk_start ||
-                                           v.chunk_end <= u.chunk_start),
-                 "units do not overlap");
+    AUTO_FREE struct xet_step *steps = NULL;
+    struct hfp_err err;
+    MUST(xet_steps_new(&steps, r, &err) == HFP_OK, "a slice can be walked");
+    uint32_t open = UINT32_MAX, next = 0;
+    for (uint32_t i = 0; i < r->term_count; i++) {
+        const struct reconstruction_term *t = &r->terms[i];
+        const struct reconstruction_fetch *f = &r->fetches[t->fetch];
+        if (steps[i].kind == XET_STEP_COPY)
+            MUST(steps[i].from + t->unpacked_bytes <= t->file_offset, "copied from what went before");
+        if (steps[i].kind == XET_STEP_ASK)
+            MUST(open == UINT32_MAX, "nothing is asked for inside a stream");
+        if (steps[i].kind != XET_STEP_TAKE || r->term_count == 1)
+            continue;
+        MUST(steps[i].opens == (open == UINT32_MAX), "one range is open at a time");
+        MUST(steps[i].opens || open == t->fetch, "and is taken to its end");
+        MUST(t->chunk_start == (steps[i].opens ? f->chunk_start : next), "chunk after chunk");
+        MUST(steps[i].closes == (t->chunk_end == f->chunk_end), "all of it");
+        open = steps[i].closes ? UINT32_MAX : t->fetch;
+        next = t->chunk_end;
     }
-    MUST(any_ready, "something can be fetched");
-    int rc = layout_add(l, 2, r, &err); /* three ranges that overlap can contradict each other where no two do */
-    MUST((rc == HFP_OK || rc == HFP_E_PROTO) && layout_unit_count(l) == units, "another file of it costs no fetch");
+    MUST(open == UINT32_MAX, "every range is closed");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -157,6 +161,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fetches_must_hold(r);
     must_read_again(r, false);
     must_read_again(r, true);
-    layout_must_hold(r);
+    steps_must_hold(r);
     return 0;
 }

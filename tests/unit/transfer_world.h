@@ -19,12 +19,13 @@ struct tw_file {
     struct fetch *fetch;
     struct tw_group *group;
     char url[64], path[32];
-    uint64_t size;
+    uint64_t size, base, object; /* base: a part of an object of so many bytes behind a signed URL */
     unsigned seed;
     bool wanted[TW_BLOCKS];
     unsigned delivered[TW_BLOCKS];
     uint16_t peer[TW_BLOCKS];
     unsigned failed;
+    unsigned expired, unserved; /* signed: URLs that were refused; of those, that never gave a byte */
     struct hfp_err error;
 };
 
@@ -116,7 +117,7 @@ static inline void tw_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, u
     struct tw_file *f = ctx;
     struct world *w = f->w;
     static uint8_t want[BLOCK];
-    fh_content(want, index * BLOCK, n, f->seed);
+    fh_content(want, f->base + index * BLOCK, n, f->seed);
     TW_EXPECT(n == MIN(BLOCK, f->size - index * BLOCK), "block %llu of %s has %zu bytes", (unsigned long long)index,
               f->path, n);
     TW_EXPECT(memcmp(buf, want, n) == 0, "block %llu of %s has wrong content", (unsigned long long)index, f->path);
@@ -196,9 +197,36 @@ static inline struct tw_file *tw_add(struct world *w, unsigned group, uint64_t s
     snprintf(f->path, sizeof f->path, "f%u.bin", w->files);
     snprintf(f->url, sizeof f->url, HUB "/ns/name/resolve/c/f%u.bin", w->files++);
     struct fetch_spec spec = { .url = f->url, .path = f->path, .size_bytes = size };
-    struct fetch_events events = { tw_block, tw_failed, f };
+    struct fetch_events events = { .block = tw_block, .failed = tw_failed, .ctx = f };
     int rc = fetch_new(&f->fetch, f->group->group, &spec, &events, &err);
     assert(rc == HFP_OK && blocks_up(size) <= TW_BLOCKS);
+    return f;
+}
+
+static inline void tw_expired(void *ctx, bool served, const struct hfp_err *err)
+{
+    struct tw_file *f = ctx;
+    f->expired++;
+    f->unserved += !served;
+    f->error = *err;
+}
+
+/* All of a part, from byte base on, of an object of so many bytes. */
+static inline struct tw_file *tw_add_signed(struct world *w, uint64_t base, uint64_t size, uint64_t object)
+{
+    struct hfp_err err;
+    struct tw_file *f = &w->file[w->files];
+    *f = (struct tw_file){ .w = w, .size = size, .base = base, .object = object, .seed = 1, .group = &w->group[0] };
+    snprintf(f->path, sizeof f->path, "f%u.bin", w->files++);
+    snprintf(f->url, sizeof f->url, HUB "/f%u.bin?sig=0", w->files - 1); /* of the Hub's own origin: still no token */
+    struct fetch_spec spec = { .url = f->url, .path = f->path, .size_bytes = size, .is_signed = true, .base = base };
+    struct fetch_events events = { .block = tw_block, .failed = tw_failed, .expired = tw_expired, .ctx = f };
+    int rc = fetch_new(&f->fetch, f->group->group, &spec, &events, &err);
+    assert(rc == HFP_OK && blocks_up(size) <= TW_BLOCKS);
+    for (uint64_t b = 0; b < blocks_up(size); b++) {
+        f->wanted[b] = true;
+        fetch_want(f->fetch, b);
+    }
     return f;
 }
 

@@ -1,0 +1,92 @@
+#include "transfer/xet_steps.h"
+
+#include "base/auto.h"
+
+#include <stdlib.h>
+
+#define NONE UINT32_MAX
+#define LOOK_BACK_MAX 64 /* a chunk that is repeated is mostly the one before; a hostile answer shall not cost n * n */
+
+/* What is known of one signed range while the terms are looked at. */
+struct walk {
+    uint32_t next_chunk; /* the first that no term has used */
+    uint32_t last_take;  /* the step that used the one before it */
+    uint32_t last_term;  /* the latest term with chunks of it; earlier ones by earlier[] */
+    bool broken;         /* not a stream */
+};
+
+/* The chunks of term t went into the file before: as the beginning or the end of another term's. */
+static bool find_earlier(uint64_t *from, const struct reconstruction *r, const struct walk *w, const uint32_t *earlier,
+                         const struct reconstruction_term *t)
+{
+    unsigned looks = 0;
+    for (uint32_t i = w->last_term; i != NONE && looks < LOOK_BACK_MAX; i = earlier[i], looks++) {
+        const struct reconstruction_term *e = &r->terms[i];
+        if (e->chunk_start == t->chunk_start && e->chunk_end >= t->chunk_end &&
+            e->unpacked_bytes >= t->unpacked_bytes) {
+            *from = e->file_offset;
+            return true;
+        }
+        if (e->chunk_end == t->chunk_end && e->chunk_start <= t->chunk_start &&
+            e->unpacked_bytes >= t->unpacked_bytes) {
+            *from = e->file_offset + e->unpacked_bytes - t->unpacked_bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes term i, or says that its range is no stream. last_use: the latest step that is not a copy. */
+static void walk_term(struct xet_step *step, struct walk *w, const struct reconstruction *r, uint32_t i,
+                      uint32_t last_use)
+{
+    const struct reconstruction_term *t = &r->terms[i];
+    const struct reconstruction_fetch *f = &r->fetches[t->fetch];
+    bool first = w->last_take == NONE;
+    if (t->chunk_start != w->next_chunk || (!first && w->last_take != last_use)) {
+        w->broken = true;
+        step->kind = XET_STEP_ASK;
+        return;
+    }
+    *step = (struct xet_step){ .kind = XET_STEP_TAKE, .opens = first, .closes = t->chunk_end == f->chunk_end };
+    w->next_chunk = t->chunk_end;
+    w->last_take = i;
+}
+
+static void walk_all(struct xet_step *steps, struct walk *walks, uint32_t *earlier, const struct reconstruction *r)
+{
+    uint32_t last_use = NONE;
+    for (uint32_t i = 0; i < r->term_count; i++) {
+        struct walk *w = &walks[r->terms[i].fetch];
+        if (find_earlier(&steps[i].from, r, w, earlier, &r->terms[i])) {
+            steps[i].kind = XET_STEP_COPY;
+        } else {
+            walk_term(&steps[i], w, r, i, last_use);
+            last_use = i;
+        }
+        earlier[i] = w->last_term;
+        w->last_term = i;
+    }
+    for (uint32_t i = 0; i < r->term_count; i++) {
+        const struct walk *w = &walks[r->terms[i].fetch];
+        if (steps[i].kind == XET_STEP_TAKE && (w->broken || w->next_chunk != r->fetches[r->terms[i].fetch].chunk_end))
+            steps[i] = (struct xet_step){ .kind = XET_STEP_ASK };
+    }
+}
+
+int xet_steps_new(struct xet_step **out, const struct reconstruction *r, struct hfp_err *err)
+{
+    AUTO_FREE struct xet_step *steps = calloc(r->term_count, sizeof *steps);
+    AUTO_FREE struct walk *walks = calloc(r->fetch_count, sizeof *walks);
+    AUTO_FREE uint32_t *earlier = calloc(r->term_count, sizeof *earlier);
+    if (!steps || !walks || !earlier)
+        return err_nomem(err);
+    for (size_t f = 0; f < r->fetch_count; f++)
+        walks[f] = (struct walk){ .next_chunk = r->fetches[f].chunk_start, .last_take = NONE, .last_term = NONE };
+    if (r->term_count == 1)
+        steps[0] = (struct xet_step){ .kind = XET_STEP_TAKE, .opens = true, .closes = true };
+    else
+        walk_all(steps, walks, earlier, r);
+    *out = ptr_steal(&steps);
+    return HFP_OK;
+}

@@ -1,0 +1,95 @@
+/* The walk through a reconstruction: each chunk is fetched once, and nothing that is fetched has to wait in memory.
+ *
+ * Seen red on purpose: a gap in a range walked over; two terms of a range with another between them taken as a stream;
+ * the rest of a range nobody uses forgotten; the end of an earlier term copied from its beginning. */
+#include "transfer/xet_steps.h"
+
+#include "base/auto.h"
+#include "tap.h"
+
+#include <stdlib.h>
+
+#define CHUNK 1000u /* bytes of each chunk in these rows */
+#define MOST 8
+
+struct piece {
+    uint32_t fetch, start, end;
+};
+
+static const struct {
+    const char *name;
+    uint32_t fetch_end[MOST]; /* each fetch is [0, end) of its own xorb; 0: no more */
+    struct piece term[MOST];  /* end 0: no more */
+    const char *kinds;        /* T take, C copy, A ask, one each; upper case only */
+    const char *edges;        /* per step: o opens, c closes, b both, - neither */
+    uint64_t from[MOST];
+} rows[] = {
+    { "a fresh file: whole xorbs, one after another", { 10, 7 }, { { 0, 0, 10 }, { 1, 0, 7 } }, "TT", "bb", { 0 } },
+    { "two terms that follow one another in a range are one stream",
+      { 10 },
+      { { 0, 0, 4 }, { 0, 4, 10 } },
+      "TT",
+      "oc",
+      { 0 } },
+    { "what went out before is copied", { 10 }, { { 0, 0, 10 }, { 0, 0, 10 } }, "TC", "b-", { 0, 0 } },
+    { "the beginning of it too", { 10, 3 }, { { 1, 0, 3 }, { 0, 0, 10 }, { 0, 0, 2 } }, "TTC", "bb-", { 0, 0, 3000 } },
+    { "and its end", { 10 }, { { 0, 0, 10 }, { 0, 7, 10 } }, "TC", "b-", { 0, 7000 } },
+    { "its middle is asked for, for nobody knows where it begins",
+      { 10 },
+      { { 0, 0, 10 }, { 0, 3, 5 } },
+      "AA",
+      "--",
+      { 0 } },
+    { "a copy does not interrupt a stream",
+      { 10 },
+      { { 0, 0, 4 }, { 0, 0, 4 }, { 0, 4, 10 } },
+      "TCT",
+      "o-c",
+      { 0, 0 } },
+    { "another range does", { 10, 2 }, { { 0, 0, 4 }, { 1, 0, 2 }, { 0, 4, 10 } }, "ATA", "-b-", { 0 } },
+    { "chunks used in another order are asked for", { 10 }, { { 0, 5, 10 }, { 0, 0, 5 } }, "AA", "--", { 0 } },
+    { "terms that overlap are asked for", { 10 }, { { 0, 0, 6 }, { 0, 4, 10 } }, "AA", "--", { 0 } },
+    { "a range that is not used to its end is asked for", { 10, 2 }, { { 0, 0, 6 }, { 1, 0, 2 } }, "AT", "-b", { 0 } },
+    { "a gap in the middle of it too", { 10 }, { { 0, 0, 4 }, { 0, 6, 10 } }, "AA", "--", { 0 } },
+    { "a copy of what is asked for is still a copy",
+      { 10, 2 },
+      { { 0, 0, 6 }, { 1, 0, 2 }, { 0, 0, 6 } },
+      "ATC",
+      "-b-",
+      { 0 } },
+    { "the only term is taken, whatever else its range holds", { 10 }, { { 0, 2, 6 } }, "T", "b", { 0 } },
+};
+
+int main(void)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct reconstruction_fetch fetch[MOST] = { 0 };
+        struct reconstruction_term term[MOST] = { 0 };
+        struct reconstruction r = { .terms = term, .fetches = fetch };
+        for (; r.fetch_count < MOST && rows[i].fetch_end[r.fetch_count]; r.fetch_count++)
+            fetch[r.fetch_count].chunk_end = rows[i].fetch_end[r.fetch_count];
+        uint64_t at = 0;
+        for (; r.term_count < MOST && rows[i].term[r.term_count].end; r.term_count++) {
+            const struct piece *p = &rows[i].term[r.term_count];
+            uint32_t bytes = (p->end - p->start) * CHUNK;
+            term[r.term_count] = (struct reconstruction_term){ .file_offset = at,
+                                                               .chunk_start = p->start,
+                                                               .chunk_end = p->end,
+                                                               .unpacked_bytes = bytes,
+                                                               .fetch = p->fetch };
+            at += bytes;
+        }
+        struct hfp_err err;
+        AUTO_FREE struct xet_step *steps = NULL;
+        int rc = xet_steps_new(&steps, &r, &err);
+        bool kinds = rc == HFP_OK, edges = kinds, from = kinds;
+        for (unsigned k = 0; kinds && k < r.term_count; k++) {
+            kinds = "TCA"[steps[k].kind] == rows[i].kinds[k];
+            edges &= "-ocb"[steps[k].opens + 2 * steps[k].closes] == rows[i].edges[k];
+            from &= steps[k].kind != XET_STEP_COPY || steps[k].from == rows[i].from[k];
+        }
+        CHECK(kinds, "%s", rows[i].name);
+        CHECK(edges && from, "%s: where ranges begin and end, where copies come from", rows[i].name);
+    }
+    return tap_end();
+}
