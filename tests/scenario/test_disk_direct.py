@@ -4,11 +4,10 @@ its bytes went.
 Seen red on purpose, each with hf-pull broken so:
     no direct descriptor opened                    test_what_is_left_in_the_page_cache[auto, on]
     --direct-io off not asked                      test_what_is_left_in_the_page_cache[off]
-    a refused O_DIRECT taken for a disk error      test_a_file_system_without_direct_io
-    digests written before their data              test_killed_in_the_middle
+
+What the moods of file systems do is in tests/unit/test_partial_write.c; who keeps a buffer, in test_keeping.c.
 """
 
-import contextlib
 import os
 import shutil
 import signal
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from disk import MIB, asked_blocks, end, notebooks, peak_memory, recorded, sha256, wait_until
+from disk import MIB, asked_blocks, end, notebooks, recorded, wait_until
 from hub import Content, FakeHub, cache_truth, pull, start_pull
 
 SIZE = 80 * MIB + 4321
