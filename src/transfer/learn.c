@@ -7,9 +7,11 @@
 #define EPOCH_MIN_NS (200 * NS_PER_MS) /* below it the figure is that of the scheduler */
 #define EPOCH_MAX_NS (2 * NS_PER_S)
 #define EPOCH_LATENCIES 10 /* an epoch spans this many round trips, or its figure is noise */
-/* The first epoch, and one in which new connections open, last a third of that: TCP has found its pace by then, and a
- * line of 50 ms is not left half empty for seconds. */
+/* Epochs before the first rise, and those in which new connections open, last a third of that: they only have to see that
+ * the rate no longer grows, and a line of 50 ms is not left half empty for seconds. */
 #define OPENING_SHARE 3
+#define GROWTH_PERCENT                                                                                                 \
+    125 /* of the epoch before: TCP is still finding its pace, and what comes later is no gain of a rise */
 #define HOLD_NS (30 * NS_PER_S) /* after a rise that gave nothing, before the next try */
 #define GAIN_PERCENT 110        /* a rise must bring this much, or the connections do not pay */
 #define LOW_EPOCHS 3            /* epochs under half the peak before it counts as a collapse */
@@ -96,6 +98,8 @@ static bool learn_judge(struct learn *l, uint64_t rate, uint64_t now_ns)
     }
     if (now_ns < l->hold_until_ns || l->target >= LEARN_MAX)
         return false;
+    if (rate > l->last_rate / 100 * GROWTH_PERCENT && !mostly_waits(l))
+        return false;
     l->base_rate = rate;
     uint32_t step = l->ceiling < LEARN_MAX ? 1 : mostly_waits(l) ? LEARN_MAX : l->target; /* later single probes */
     return learn_move(l, MIN(l->target + step, LEARN_MAX), true, 0, now_ns);
@@ -104,7 +108,7 @@ static bool learn_judge(struct learn *l, uint64_t rate, uint64_t now_ns)
 static bool epoch_over(const struct learn *l, uint64_t passed_ns, uint64_t latency_ns)
 {
     uint64_t length_ns = MIN(MAX(latency_ns * EPOCH_LATENCIES, EPOCH_MIN_NS), EPOCH_MAX_NS);
-    if (l->settling || l->peak_rate == 0)
+    if (l->settling || l->base_rate == 0)
         length_ns /= OPENING_SHARE;
     bool may_jump = !l->rising && l->ceiling == LEARN_MAX && l->target < LEARN_MAX && mostly_waits(l);
     return passed_ns >= (may_jump ? MAX(latency_ns, NS_PER_MS) : length_ns);
@@ -132,6 +136,7 @@ bool learn_tick(struct learn *l, uint32_t running, bool held, uint64_t latency_n
     bool settled = !l->settling;
     l->settling = false;
     bool changed = settled && (l->saturated || l->errors >= ERRORS_MANY) && learn_judge(l, rate, now_ns);
+    l->last_rate = rate;
     epoch_begin(l, now_ns);
     return changed;
 }

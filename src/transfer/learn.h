@@ -17,6 +17,7 @@ struct learn {
     uint32_t before;    /* the target before the last rise: where to go back to */
     uint32_t ceiling;   /* more than this gave nothing lately */
     uint64_t base_rate; /* goodput at `before`, bytes per s */
+    uint64_t last_rate; /* of the epoch before */
     uint64_t peak_rate; /* the best this host ever gave here: what a collapse is measured against */
     uint64_t epoch_ns, epoch_bytes, hold_until_ns;
     uint64_t wait_ns, whole_ns; /* of the requests that ended in this epoch: for the first byte, and in all */

@@ -3,7 +3,7 @@
  * Each row is a server: what `n` connections bring in all. The learner is run for two minutes against it.
  * Seen red on purpose: a rise judged although it brought nothing; errors that count for nothing; a rest that is taken
  * for a slow epoch; a fixed number that moves; a limit of ours taken for the line's; requests that only wait taken for
- * ones that carry, and the other way round. */
+ * ones that carry, and the other way round; slow start taken for a gain. */
 #include "transfer/learn.h"
 
 #include "base/auto.h"
@@ -65,6 +65,21 @@ static struct learn run_small(unsigned most_per_s, unsigned wait_percent, uint64
     return l;
 }
 
+/* A line of 12 MB/s that four connections fill, once TCP has found its pace: it doubles every 50 ms from 200 KB/s on. */
+static struct learn run_slow_start(void)
+{
+    struct learn l;
+    uint64_t now = 10 * NS_PER_S;
+    learn_init(&l, 0, 0, now);
+    for (unsigned i = 1; i <= 500; i++) {
+        now += 10 * NS_PER_MS;
+        uint64_t rate = mb(0.2) * l.target << MIN(i / 5, 10);
+        learn_bytes(&l, MIN(rate, mb(12)) / 100);
+        learn_tick(&l, l.target, false, 50 * NS_PER_MS, now);
+    }
+    return l;
+}
+
 int main(void)
 {
     static const struct {
@@ -83,6 +98,8 @@ int main(void)
     }
     struct learn l = run(fat, 2, 0, false, 0);
     CHECK(l.target == 16, "all 16 are there within two seconds: %u", l.target);
+    l = run_slow_start();
+    CHECK(l.target <= 5, "what slow start brings is no gain of more connections: %u", l.target);
     l = run_small(10000, 95, 40);
     CHECK(l.target == 16, "requests that only wait: all 16 after one round of answers: %u", l.target);
     l = run_small(10000, 95, 20000);
