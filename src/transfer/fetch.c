@@ -245,6 +245,14 @@ static struct segment *segment_new(struct fetch *f, uint64_t first, uint64_t end
     return s;
 }
 
+/* Towards the end of the file ranges get shorter, so that all connections end at about the same time: the last of sixteen
+ * long ones would have the line to itself, and a single connection does not fill it. */
+static uint64_t next_blocks(const struct fetch *f)
+{
+    uint64_t share = f->wanted_count / (2 * (uint64_t)MAX(f->remote->learn.target, 1));
+    return MIN(segment_length(f) / BLOCK, MAX(share, SEGMENT_MIN_BYTES / BLOCK));
+}
+
 /* The next run of wanted blocks inside the window, as a new segment; NULL when there is none to be had now. */
 struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns)
 {
@@ -259,7 +267,7 @@ struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns)
     uint64_t window = window_end(f);
     if (first >= f->blocks || (first >= window && f->segments))
         return NULL;
-    uint64_t most = single ? f->blocks : segment_length(f) / BLOCK;
+    uint64_t most = single ? f->blocks : next_blocks(f);
     uint64_t end = first + 1;
     while (end < f->blocks && end - first < most && bit_get(f->wanted, end) &&
            avoided_of(f, end) == avoided_of(f, first))

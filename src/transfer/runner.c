@@ -293,7 +293,10 @@ static enum http_take take_body(struct runner *r, const uint8_t *bytes, size_t n
     r->segment = NULL;
     segment_move(s, SEGEV_FULL);
     segment_remove(s);
-    if (!more)
+    /* One too many since the target fell: idle, it would lose its pace, and libcurl would give the next request to it and
+     * let one rest that has kept its own. */
+    bool surplus = r->remote->running > r->remote->learn.target;
+    if (!more && !surplus)
         return HTTP_TAKE; /* its end follows at once and keeps the connection */
     runner_idle(r);
     return HTTP_STOP;
