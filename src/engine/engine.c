@@ -113,7 +113,10 @@ static int config_check(const struct hfp_config *c, struct hfp_err *err)
     bool tls;
     if (!c->hub_cache)
         return err_set(err, HFP_E_ARG, "hub_cache is missing");
-    if (c->endpoint && !url_host(host, sizeof host, &port, &tls, c->endpoint))
+    int rc = c->endpoint ? url_host(host, sizeof host, &port, &tls, c->endpoint) : HFP_OK;
+    if (rc == HFP_E_NOMEM)
+        return err_nomem(err);
+    if (rc)
         return err_set(err, HFP_E_ARG, "endpoint is not an http or https URL");
     for (const char *t = c->token; t && *t; t++)
         if (*t < '!' || *t > '~')

@@ -178,7 +178,10 @@ static int got_commit(struct job *job, const struct buf *body, struct hfp_err *e
 
 static int got_page(struct job *job, const struct buf *body, const char *next, struct hfp_err *err)
 {
-    if (next[0] && !url_same_origin(next, job->core->config.user.endpoint))
+    bool home = true;
+    if (next[0] && url_same_origin(&home, next, job->core->config.user.endpoint))
+        return err_nomem(err);
+    if (!home)
         return err_set(err, HFP_E_PROTO, "the Hub continues its list of files on another host");
     int rc = answer_tree_page(job->listing, body->data ? body->data : "", body->n, err);
     if (rc != HFP_OK)

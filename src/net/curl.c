@@ -1,11 +1,16 @@
 #include "net/curl.h"
 #include "base/auto.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "net/curl_transfer.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* Twice the 16 byte connections one job may have, and as many for other jobs and the API: none is closed for want of a
  * place in libcurl's cache. */
@@ -22,7 +27,8 @@ struct http_curl {
     struct exchange *first, *last; /* started, oldest first */
     struct exchange *idle;         /* by next */
     unsigned idle_count;
-    bool noted; /* a start, cancel or resume waits for the next turn */
+    bool noted;  /* a start, cancel or resume waits for the next turn */
+    int wake_fd; /* ours: curl_multi_wakeup() does nothing when there was no descriptor for its own, and nobody hears */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -139,6 +145,7 @@ static void curl_free_all(struct http *base)
     free(c->setup.user_agent);
     free(c->setup.ca_file);
     free(c->setup.ca_dir);
+    fd_closep(&c->wake_fd);
     free(c);
 }
 
@@ -176,6 +183,11 @@ int http_curl_new(struct http_curl **out, const struct http_config *config, stru
     AUTO(http_curl_freep) struct http_curl *c = calloc(1, sizeof *c);
     if (!c)
         return err_nomem(err);
+    c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->wake_fd < 0) {
+        int saved = errno;
+        return err_sys(err, HFP_E_INTERNAL, saved, "eventfd");
+    }
     c->base = (struct http){ curl_start, curl_cancel, curl_resume, curl_peer, curl_drop_idle, curl_free_all };
     int rc = setup_read(&c->setup, config, err);
     if (rc)
@@ -272,7 +284,11 @@ int http_curl_turn(struct http_curl *c, uint64_t wait_ns, struct hfp_err *err)
     uint64_t wait_ms = (wait_ns + NS_PER_MS - 1) / NS_PER_MS;
     if (wait_ns > WAIT_MAX_MS * NS_PER_MS)
         wait_ms = WAIT_MAX_MS;
-    CURLMcode mc = curl_multi_poll(c->multi, NULL, 0, c->noted ? 0 : (int)wait_ms, NULL);
+    struct curl_waitfd wake = { .fd = c->wake_fd, .events = CURL_WAIT_POLLIN };
+    CURLMcode mc = curl_multi_poll(c->multi, &wake, 1, c->noted ? 0 : (int)wait_ms, NULL);
+    uint64_t count;
+    if (read(c->wake_fd, &count, sizeof count) < 0)
+        assert(errno == EAGAIN);
     if (mc == CURLM_OK)
         mc = curl_multi_perform(c->multi, &running);
     if (mc != CURLM_OK)
@@ -284,6 +300,7 @@ int http_curl_turn(struct http_curl *c, uint64_t wait_ns, struct hfp_err *err)
 
 void http_curl_wake(struct http_curl *c)
 {
-    /* It can only fail for want of memory or a full socket pair, and a full one wakes as well. */
-    curl_multi_wakeup(c->multi);
+    uint64_t one = 1;
+    if (write(c->wake_fd, &one, sizeof one) < 0)
+        assert(errno == EAGAIN); /* the counter is full: it is readable, which is all we want */
 }

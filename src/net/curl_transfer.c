@@ -227,7 +227,16 @@ static long oldest_usable_s(const struct exchange_setup *setup, uint64_t now_ns,
     return since_s < 2 ? 0 : (long)MIN(since_s - 1, (uint64_t)INT32_MAX);
 }
 
-static bool set_request(struct exchange *t, const struct http_request *r, const char *proxy)
+/* What follows the host, given apart: libcurl 7.88 sends a request without its query when there is no memory for that,
+ * and a list of files that was asked for without "recursive" is a shorter one that looks whole. A proxy that reads the
+ * request wants the whole URL; libcurl makes that one from another copy. NULL leaves it to libcurl. */
+static const char *request_target(const char *url, bool proxied, bool tls)
+{
+    const char *host = strstr(url, "//");
+    return !host || (proxied && !tls) ? NULL : strchr(host + 2, '/');
+}
+
+static bool set_request(struct exchange *t, const struct http_request *r, const char *proxy, bool tls)
 {
     CURL *e = t->easy;
     bool fresh = r->fresh;
@@ -239,6 +248,7 @@ static bool set_request(struct exchange *t, const struct http_request *r, const 
         snprintf(range, sizeof range, "%llu-%llu", (unsigned long long)r->first, (unsigned long long)r->last);
     long oldest_s = oldest_usable_s(t->setup, clock_read().mono_ns, &fresh);
     SET(CURLOPT_URL, r->url);
+    SET(CURLOPT_REQUEST_TARGET, request_target(r->url, proxy != NULL, tls));
     SET(CURLOPT_RANGE, r->ranged ? range : NULL);
     SET(CURLOPT_ACCEPT_ENCODING, r->gzip ? "gzip" : NULL); /* sends the header and unpacks */
     SET(CURLOPT_HTTPHEADER, t->headers);
@@ -258,10 +268,11 @@ int exchange_prepare(struct exchange *t, struct http_request *r, struct hfp_err 
     /* A line break in the token would be a header of somebody else's choice. */
     if (r->token && r->token[strcspn(r->token, "\r\n")])
         return err_set(err, HFP_E_ARG, "the token has a line break in it");
-    if (!url_host(t->host, sizeof t->host, &port, &tls, r->url))
-        return err_set(err, HFP_E_ARG, "not an http or https URL");
+    int rc = url_host(t->host, sizeof t->host, &port, &tls, r->url);
+    if (rc)
+        return rc == HFP_E_NOMEM ? err_nomem(err) : err_set(err, HFP_E_ARG, "not an http or https URL");
     const char *proxy = proxy_for(&t->setup->proxy, t->host, tls);
-    if (!set_request(t, r, proxy)) {
+    if (!set_request(t, r, proxy, tls)) {
         exchange_clear(t);
         return err_nomem(err);
     }

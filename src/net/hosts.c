@@ -177,7 +177,7 @@ bool hosts_key(char out[HOST_KEY_MAX], const char *url)
     char host[256];
     uint16_t port;
     bool tls;
-    if (!url_host(host, sizeof host, &port, &tls, url))
+    if (url_host(host, sizeof host, &port, &tls, url))
         return false;
     snprintf(out, HOST_KEY_MAX, "%s:%u", host, port);
     return true;

@@ -49,13 +49,14 @@ bool url_encode(char *out, size_t out_size, const char *text, bool keep_slash)
     return true;
 }
 
-static bool scheme_is_http(CURLU *u, bool *tls)
+static CURLUcode scheme_is_http(CURLU *u, bool *tls)
 {
     AUTO_TEXT char *scheme = NULL;
-    if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-        return false;
+    CURLUcode uc = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
+    if (uc != CURLUE_OK)
+        return uc;
     *tls = strcasecmp(scheme, "https") == 0;
-    return *tls || strcasecmp(scheme, "http") == 0;
+    return *tls || strcasecmp(scheme, "http") == 0 ? CURLUE_OK : CURLUE_UNSUPPORTED_SCHEME;
 }
 
 static bool has_credentials(CURLU *u)
@@ -80,12 +81,14 @@ static bool is_sane(const char *url)
 
 /* libcurl decodes a percent-encoded host after it has read numbers as addresses: https://%35/ becomes https://5/, and
  * that becomes https://0.0.0.5/. Of a URL that is another one when it is read again, we would compare the wrong one. */
-static bool is_settled(const char *url)
+static CURLUcode is_settled(const char *url)
 {
     AUTO_URL CURLU *u = curl_url();
     AUTO_TEXT char *again = NULL;
-    return u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-           curl_url_get(u, CURLUPART_URL, &again, 0) == CURLUE_OK && strcmp(again, url) == 0;
+    CURLUcode uc = u ? curl_url_set(u, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
+    if (uc == CURLUE_OK)
+        uc = curl_url_get(u, CURLUPART_URL, &again, 0);
+    return uc == CURLUE_OK && strcmp(again, url) != 0 ? CURLUE_BAD_HOSTNAME : uc;
 }
 
 int url_join(char *out, size_t out_size, const char *base, const char *location, struct hfp_err *err)
@@ -96,9 +99,15 @@ int url_join(char *out, size_t out_size, const char *base, const char *location,
     AUTO_URL CURLU *u = curl_url();
     if (!u)
         return err_nomem(err);
-    /* CURLU_URLENCODE mends raw spaces and UTF-8 in a Location; what is encoded already stays as it is. */
-    if (!is_sane(base) || !is_sane(location) || curl_url_set(u, CURLUPART_URL, base, 0) != CURLUE_OK ||
-        curl_url_set(u, CURLUPART_URL, location, CURLU_URLENCODE) != CURLUE_OK || !scheme_is_http(u, &tls))
+    CURLUcode uc =
+        is_sane(base) && is_sane(location) ? curl_url_set(u, CURLUPART_URL, base, 0) : CURLUE_MALFORMED_INPUT;
+    if (uc == CURLUE_OK) /* CURLU_URLENCODE mends raw spaces and UTF-8; what is encoded already stays as it is */
+        uc = curl_url_set(u, CURLUPART_URL, location, CURLU_URLENCODE);
+    if (uc == CURLUE_OK)
+        uc = scheme_is_http(u, &tls);
+    if (uc == CURLUE_OUT_OF_MEMORY)
+        return err_nomem(err);
+    if (uc != CURLUE_OK)
         return err_set(err, HFP_E_PROTO, "not an http location: %s", shown);
     if (has_credentials(u))
         return err_set(err, HFP_E_PROTO, "a location that carries credentials: %s", shown);
@@ -106,7 +115,10 @@ int url_join(char *out, size_t out_size, const char *base, const char *location,
     if (curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_URL, &whole, 0) != CURLUE_OK)
         return err_nomem(err);
-    if (!is_settled(whole))
+    uc = is_settled(whole);
+    if (uc == CURLUE_OUT_OF_MEMORY)
+        return err_nomem(err);
+    if (uc != CURLUE_OK)
         return err_set(err, HFP_E_PROTO, "a location with a host that can be read in two ways: %s", shown);
     size_t n = strlen(whole);
     if (n >= out_size)
@@ -115,33 +127,45 @@ int url_join(char *out, size_t out_size, const char *base, const char *location,
     return HFP_OK;
 }
 
-bool url_host(char *host, size_t host_size, uint16_t *port, bool *tls, const char *url)
+int url_host(char *host, size_t host_size, uint16_t *port, bool *tls, const char *url)
 {
     AUTO_URL CURLU *u = curl_url();
     AUTO_TEXT char *name = NULL;
     AUTO_TEXT char *number = NULL;
     bool secure;
-    if (!u || !is_sane(url) || curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK || !scheme_is_http(u, &secure) ||
-        curl_url_get(u, CURLUPART_HOST, &name, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_PORT, &number, CURLU_DEFAULT_PORT) != CURLUE_OK)
-        return false;
+    if (!u)
+        return HFP_E_NOMEM;
+    CURLUcode uc = is_sane(url) ? curl_url_set(u, CURLUPART_URL, url, 0) : CURLUE_MALFORMED_INPUT;
+    if (uc == CURLUE_OK)
+        uc = scheme_is_http(u, &secure);
+    if (uc == CURLUE_OK)
+        uc = curl_url_get(u, CURLUPART_HOST, &name, 0);
+    if (uc == CURLUE_OK)
+        uc = curl_url_get(u, CURLUPART_PORT, &number, CURLU_DEFAULT_PORT);
+    if (uc != CURLUE_OK)
+        return uc == CURLUE_OUT_OF_MEMORY ? HFP_E_NOMEM : HFP_E_ARG;
     size_t n = strlen(name);
     unsigned long value = strtoul(number, NULL, 10);
     if (n == 0 || n >= host_size || value == 0 || value > UINT16_MAX)
-        return false;
+        return HFP_E_ARG;
     memcpy(host, name, n + 1);
     *port = (uint16_t)value;
     *tls = secure;
-    return true;
+    return HFP_OK;
 }
 
-bool url_same_origin(const char *a, const char *b)
+int url_same_origin(bool *same, const char *a, const char *b)
 {
     char host_a[256], host_b[256]; /* a DNS name has at most 253 characters (RFC 1035 2.3.4) */
     uint16_t port_a, port_b;
     bool tls_a, tls_b;
-    return url_host(host_a, sizeof host_a, &port_a, &tls_a, a) && url_host(host_b, sizeof host_b, &port_b, &tls_b, b) &&
-           tls_a == tls_b && port_a == port_b && strcasecmp(host_a, host_b) == 0;
+    int rc = url_host(host_a, sizeof host_a, &port_a, &tls_a, a);
+    if (!rc)
+        rc = url_host(host_b, sizeof host_b, &port_b, &tls_b, b);
+    if (rc == HFP_E_NOMEM)
+        return rc;
+    *same = !rc && tls_a == tls_b && port_a == port_b && strcasecmp(host_a, host_b) == 0;
+    return HFP_OK;
 }
 
 /* By hand, for it must make something harmless of any text, broken URLs first of all. */

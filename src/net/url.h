@@ -14,10 +14,11 @@ bool url_encode(char *out, size_t out_size, const char *text, bool keep_slash);
 /* Resolves location (absolute, relative, or scheme-relative) against base. http and https only, no credentials in it;
  * anything else is HFP_E_PROTO. */
 int url_join(char *out, size_t out_size, const char *base, const char *location, struct hfp_err *err);
-/* Same scheme, host (case-insensitive) and port (defaults filled in). */
-bool url_same_origin(const char *a, const char *b);
-/* host[:port] for people, and the parts for address choice. False for anything that is not http(s). */
-bool url_host(char *host, size_t host_size, uint16_t *port, bool *tls, const char *url);
+/* Same scheme, host (case-insensitive) and port (defaults filled in). HFP_E_NOMEM is no answer: taken for "another
+ * origin" it would be a request without the token, and a refusal of what is allowed. */
+int url_same_origin(bool *same, const char *a, const char *b);
+/* host[:port] for people, and the parts for address choice. HFP_E_ARG for anything that is not http(s), HFP_E_NOMEM. */
+int url_host(char *host, size_t host_size, uint16_t *port, bool *tls, const char *url);
 /* Copies url without query, fragment and credentials, cut to fit: the only form that may be shown. */
 void url_public(char *out, size_t out_size, const char *url);
 

@@ -101,7 +101,8 @@ static void api_ask(struct api_call *c, const char *url)
     if (!hosts_key(c->host, c->asked))
         snprintf(c->host, sizeof c->host, "unknown:0"); /* start() will say why */
     hosts_sent(c->config.hosts, c->host, api_now(c));
-    bool home = url_same_origin(c->asked, c->config.endpoint);
+    bool home = false;
+    int rc = url_same_origin(&home, c->asked, c->config.endpoint);
     c->request = (struct http_request){ .url = c->asked,
                                         .token = home ? c->config.token : NULL,
                                         .ranged = c->ranged,
@@ -120,7 +121,8 @@ static void api_ask(struct api_call *c, const char *url)
     c->since_ns = api_now(c);
     c->requests++;
     struct hfp_err err;
-    if (c->config.http->start(c->config.http, &c->request, &err) != HFP_OK)
+    rc = rc ? err_nomem(&err) : c->config.http->start(c->config.http, &c->request, &err);
+    if (rc)
         api_failed(c, &err);
 }
 
@@ -156,11 +158,6 @@ static void on_opened(struct http_request *q, const struct http_peer *peer)
     call_of(q)->opened = true;
 }
 
-static bool leaves_hub(const struct api_call *c)
-{
-    return !url_same_origin(c->location, c->config.endpoint);
-}
-
 static void on_answered(struct http_request *q, const struct http_headers *h)
 {
     struct api_call *c = call_of(q);
@@ -169,7 +166,10 @@ static void on_answered(struct http_request *q, const struct http_headers *h)
         if (++c->hops > HOPS_MAX)
             err_http(&c->verdict, HFP_E_PROTO, h->status, "%s redirects in circles", c->host);
         else if (url_join(c->location, sizeof c->location, c->asked, h->location, &c->verdict) == HFP_OK) {
-            if (leaves_hub(c))
+            bool home = false;
+            if (url_same_origin(&home, c->location, c->config.endpoint))
+                err_nomem(&c->verdict);
+            else if (!home)
                 err_http(&c->verdict, HFP_E_PORTAL, h->status, "%s sends API calls elsewhere, as a login page does",
                          c->host);
             else

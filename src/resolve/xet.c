@@ -37,13 +37,16 @@ bool xet_announced(struct xet_hash *out, char token_url[URL_MAX], const struct h
     if (!xet_hash_parse(&hash, h->xet_hash, strlen(h->xet_hash)) || !h->xet_token_url[0] || h->linked_size == 0 ||
         url_join(url, sizeof url, asked, h->xet_token_url, NULL) != HFP_OK)
         return false;
-    if (url_same_origin(url, HUB_ORIGIN)) {
+    bool hub = false, own = false; /* without memory to tell: no Xet, the file comes over HTTP */
+    if (url_same_origin(&hub, url, HUB_ORIGIN))
+        return false;
+    if (hub) {
         const char *path = strchr(url + strlen("https://"), '/'); /* url_join() has given it one */
         if (!fits(snprintf(moved, sizeof moved, "%s%s", endpoint, path ? path : "/")))
             return false;
         memcpy(url, moved, sizeof url);
     }
-    if (!url_same_origin(url, endpoint)) /* the Hub's token will go there */
+    if (url_same_origin(&own, url, endpoint) || !own) /* the Hub's token will go there */
         return false;
     memcpy(token_url, url, URL_MAX);
     *out = hash;
@@ -81,13 +84,12 @@ static bool can_be_asked(const char *url, bool *tls)
 {
     char host[256]; /* a DNS name has at most 253 characters (RFC 1035 2.3.4) */
     uint16_t port;
-    *tls = false;
-    return url_host(host, sizeof host, &port, tls, url);
+    return url_host(host, sizeof host, &port, tls, url) == HFP_OK;
 }
 
 static const char *read_cas(char out[URL_MAX], const char *text, const char *endpoint)
 {
-    bool tls, hub_tls;
+    bool tls, hub_tls = true; /* also when there is no memory to tell */
     if (strchr(text, '?') || strchr(text, '#') || url_join(out, URL_MAX, text, text, NULL) != HFP_OK ||
         !can_be_asked(out, &tls))
         return "a store that is no plain http URL";

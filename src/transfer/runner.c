@@ -49,18 +49,20 @@ static void runner_idle(struct runner *r)
     r->segment = NULL;
 }
 
-static void runner_set_url(struct runner *r, const char *url)
+static int runner_set_url(struct runner *r, const char *url, struct hfp_err *err)
 {
     struct transfer *t = r->transfer;
     if (url != r->url)
         snprintf(r->url, sizeof r->url, "%s", url);
-    r->at_hub = !r->fetch->is_signed && url_same_origin(r->url, t->config.endpoint);
+    int rc = url_same_origin(&r->at_hub, r->url, t->config.endpoint);
+    r->at_hub = r->at_hub && !r->fetch->is_signed;
     struct remote *remote = remote_of(t, r->url, transfer_now(t));
     if (r->remote)
         r->remote->running--;
     remote->running++;
     r->remote = remote;
     r->fetch->remote = remote;
+    return rc ? err_nomem(err) : HFP_OK;
 }
 
 /* What this server sent for the block was wrong, or so it seems: it shall come from another address. */
@@ -140,9 +142,8 @@ bool runner_start(struct transfer *t, struct segment *s)
         f->locating = r;
     }
     r->location_number = f->location_number;
-    runner_set_url(r, f->location ? f->location : f->url);
     struct hfp_err err;
-    if (runner_ask(r, &err) != HFP_OK)
+    if (runner_set_url(r, f->location ? f->location : f->url, &err) || runner_ask(r, &err))
         runner_cut(r, &err);
     return true;
 }
@@ -319,15 +320,15 @@ static void follow_redirect(struct runner *r)
 {
     struct fetch *f = r->fetch;
     struct hfp_err err;
-    runner_set_url(r, r->redirect_url);
-    if (!r->at_hub && r->locator && !f->location) {
+    int rc = runner_set_url(r, r->redirect_url, &err);
+    if (!rc && !r->at_hub && r->locator && !f->location) {
         f->location = strdup(r->url);
         r->location_number = ++f->location_number;
         f->location_served = false;
         if (f->locating == r)
             f->locating = NULL; /* the others may go there now */
     }
-    if (runner_ask(r, &err) != HFP_OK)
+    if (rc || runner_ask(r, &err))
         runner_cut(r, &err);
 }
 

@@ -68,6 +68,12 @@ static void origin_by_hand(char out[URL_MAX], const char *url)
     snprintf(out, URL_MAX, "%d %.*s%s", tls, n, host, port ? "" : tls ? ":443" : ":80");
 }
 
+static bool one_origin(const char *a, const char *b)
+{
+    bool same = false;
+    return url_same_origin(&same, a, b) == HFP_OK && same;
+}
+
 static void joined_must_hold(const char *out, const char *base, const char *location)
 {
     static char again[URL_MAX], a[URL_MAX], b[URL_MAX];
@@ -79,8 +85,8 @@ static void joined_must_hold(const char *out, const char *base, const char *loca
     MUST(url_join(again, sizeof again, out, out, &err) == HFP_OK && strcmp(again, out) == 0,
          "joined again it is the same");
     bool relative = location[0] == '/' && location[1] != '/';
-    MUST(!relative || url_same_origin(out, base) || !url_same_origin(base, base), "a path stays with its host");
-    if (url_same_origin(out, base) && url_join(again, sizeof again, base, base, &err) == HFP_OK) {
+    MUST(!relative || one_origin(out, base) || !one_origin(base, base), "a path stays with its host");
+    if (one_origin(out, base) && url_join(again, sizeof again, base, base, &err) == HFP_OK) {
         origin_by_hand(a, out);
         origin_by_hand(b, again);
         MUST(strcasecmp(a, b) == 0, "one origin by the parser is one by the letter");
@@ -116,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     encoding_must_hold(text, false);
     public_must_hold(base);
     join_must_hold(base, location);
-    MUST(url_same_origin(base, location) == url_same_origin(location, base), "an origin is the same from both sides");
+    MUST(one_origin(base, location) == one_origin(location, base), "an origin is the same from both sides");
     if (!strchr(location, '#')) { /* the same with a signature, and with a password */
         snprintf(secret, sizeof secret, "%s?sig=" MARK, location);
         join_must_hold(base, secret);
