@@ -178,8 +178,6 @@ void blob_turn(struct blob *b, uint64_t now_ns)
     if (b->failed) {
         sourcing_end(b);
         fetch_free(ptr_steal(&b->again));
-        if (b->busy == 0 && b->state == BLOB_CLOSE)
-            errand_begin(b, ERRAND_CLOSE); /* there was no memory for it before */
         if (b->busy == 0 && closable(b)) {
             keeping_drop(b);
             blob_move(b, BLOBEV_FAIL);

@@ -146,6 +146,12 @@ void core_cancel_all(struct core *c)
         job_cancel(job);
 }
 
+void core_fail_all(struct core *c, const struct hfp_err *err)
+{
+    for (struct job *job = c->jobs; job; job = job->next)
+        job_end(job, err);
+}
+
 void core_renew(struct core *c)
 {
     log_info(&c->log, "the machine or this process slept: connections are renewed");

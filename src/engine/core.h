@@ -31,6 +31,7 @@ enum core_verb { CORE_PAUSE, CORE_RESUME, CORE_CANCEL, CORE_LIMIT };
 int core_command(struct core *c, enum core_verb verb, uint64_t job, uint64_t value);
 bool core_knows(const struct core *c, uint64_t job); /* queued or running, not ended */
 void core_cancel_all(struct core *c);
+void core_fail_all(struct core *c, const struct hfp_err *err); /* each job ends with it; what is recorded is kept */
 /* One turn. Returns when it wants the next (mono ns); UINT64_MAX: only on an event. */
 uint64_t core_turn(struct core *c);
 bool core_idle(const struct core *c);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* The engine's thread and the public calls. Calls leave a command in a list and wake the loop; the loop answers through
  * the event stream. */
@@ -18,6 +19,9 @@
 #define SLEPT_NS (10 * NS_PER_S)    /* a turn that took so much longer than it wanted: SIGSTOP or a frozen machine */
 #define SUSPENDED_NS (2 * NS_PER_S) /* BOOTTIME ran ahead of MONOTONIC: a suspend */
 #define WAIT_MAX_NS (3600 * NS_PER_S)
+/* libcurl could neither wait nor move a transfer, a second long: it is out of memory, or broken. */
+#define BROKEN_TURNS_MAX 20
+#define BROKEN_REST_NS (50 * NS_PER_MS)
 
 struct command {
     struct command *next;
@@ -90,11 +94,15 @@ static int config_copy(struct hfp *h, const struct hfp_config *from, struct hfp_
     struct hfp_config *c = &h->config;
     *c = *from;
     c->resolve = NULL;
+    /* Each is tried, whatever failed before: config_done() frees them all, and a string left as it came is the caller's. */
     bool ok = copy(&c->endpoint, from->endpoint ? from->endpoint : "https://huggingface.co");
     ok &= copy(&c->token, from->token && from->token[0] ? from->token : NULL);
-    ok &= copy(&c->hub_cache, from->hub_cache) && copy(&c->state_dir, from->state_dir);
+    ok &= copy(&c->hub_cache, from->hub_cache);
+    ok &= copy(&c->state_dir, from->state_dir);
     ok &= copy(&c->user_agent, from->user_agent ? from->user_agent : "hf-pull/" HFP_VERSION);
-    ok &= copy(&c->proxy, from->proxy) && copy(&c->ca_file, from->ca_file) && copy(&c->ca_dir, from->ca_dir);
+    ok &= copy(&c->proxy, from->proxy);
+    ok &= copy(&c->ca_file, from->ca_file);
+    ok &= copy(&c->ca_dir, from->ca_dir);
     ok &= copy_resolve(h, from->resolve);
     if (!ok)
         return err_nomem(err);
@@ -149,10 +157,23 @@ static bool slept(const struct clock_now *last, const struct clock_now *before, 
     return took_ns > wanted_ns + SLEPT_NS || boot_ns > after->mono_ns - last->mono_ns + SUSPENDED_NS;
 }
 
+/* A turn of libcurl's failed. Once may pass; for ever would be a wait without end, and without a name (P3). */
+static void broken_turn(struct hfp *h, unsigned *turns, const struct hfp_err *err)
+{
+    log_at(&h->log, HFP_LOG_ERROR, "%s", err->message);
+    if (++*turns >= BROKEN_TURNS_MAX) {
+        pthread_mutex_lock(&h->mutex);
+        core_fail_all(h->core, err);
+        pthread_mutex_unlock(&h->mutex);
+    }
+    nanosleep(&(struct timespec){ .tv_nsec = BROKEN_REST_NS }, NULL);
+}
+
 static void *loop(void *arg)
 {
     struct hfp *h = arg;
     struct hfp_err err;
+    unsigned broken = 0;
     struct clock_now after = clock_read();
     for (;;) {
         struct clock_now last = after;
@@ -167,7 +188,9 @@ static void *loop(void *arg)
         struct clock_now before = clock_read();
         uint64_t wait_ns = next <= before.mono_ns ? 0 : MIN(next - before.mono_ns, WAIT_MAX_NS);
         if (http_curl_turn(h->curl, wait_ns, &err) != HFP_OK)
-            log_at(&h->log, HFP_LOG_ERROR, "%s", err.message);
+            broken_turn(h, &broken, &err);
+        else
+            broken = 0;
         after = clock_read();
         h->work->poll(h->work);
         if (!idle && slept(&last, &before, &after, wait_ns)) {

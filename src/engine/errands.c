@@ -29,9 +29,10 @@ static int link_all(const struct blob *b, int64_t unix_s, struct hfp_err *err)
         return HFP_OK;
     for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
         const char *path = listing_at(job->listing, f)->path;
-        if (publish_linked(&b->place, job->commit, path))
-            continue;
-        int rc = publish_link(&b->place, job->commit, path, unix_s, err);
+        bool linked = false;
+        int rc = publish_linked(&linked, &b->place, job->commit, path, err);
+        if (!rc && !linked)
+            rc = publish_link(&b->place, job->commit, path, unix_s, err);
         if (rc)
             return rc;
     }
@@ -56,7 +57,9 @@ static int claim_locked(struct errand_task *e)
         return publish_empty(&b->place, e->unix_s, &e->err);
     }
     if (!spec->force) {
-        receipt_look(&look, &b->place);
+        int rc = receipt_look(&look, &b->place, &e->err);
+        if (rc)
+            return rc;
         if (look.file_present && (!b->damaged || replaced(b, &look.st))) {
             e->outcome = look.verdict == RECEIPT_HOLDS ? BLOBEV_HERE : BLOBEV_PRESENT;
             return HFP_OK;
@@ -210,6 +213,13 @@ static void errand_done(struct task *t)
 void errand_begin(struct blob *b, enum errand what)
 {
     struct errand_task *e = calloc(1, sizeof *e);
+    if (!e &&
+        what == ERRAND_CLOSE) { /* what lets go of things cannot wait for memory: here, late is better than never */
+        struct errand_task here = { .blob = b, .unix_s = core_unix_s(b->job->core) };
+        close_run(&here);
+        blob_move(b, here.outcome);
+        return;
+    }
     if (!e) {
         struct hfp_err err;
         err_nomem(&err);

@@ -55,15 +55,18 @@ static int finish_path(struct linking *f, const char *path, bool copy)
     const struct finish *finish = f->part->finish;
     const struct job *job = finish->job;
     const struct place *p = &f->place;
-    if (publish_linked(p, job->commit, path))
-        return HFP_OK;
-    bool there = in_place(p), link = there && links_come_last(p) && p->store->writable;
-    int rc = link ? publish_link(p, job->commit, path, finish->unix_s, &f->part->err) : HFP_OK;
-    if (rc)
+    struct hfp_err *err = &f->part->err;
+    bool linked = false;
+    int rc = publish_linked(&linked, p, job->commit, path, err);
+    if (rc || linked)
         return rc;
+    bool there = in_place(p), link = there && links_come_last(p) && p->store->writable;
+    rc = link ? publish_link(p, job->commit, path, finish->unix_s, err) : HFP_OK;
     bool believed = there && copy && !links_come_last(p); /* by its receipt, which a full disk may have refused */
-    if (believed || publish_linked(p, job->commit, path))
-        return HFP_OK;
+    if (!rc && !believed)
+        rc = publish_linked(&linked, p, job->commit, path, err);
+    if (rc || believed || linked)
+        return rc;
     f->first_lost = f->first_lost ? f->first_lost : path;
     f->lost++;
     return HFP_OK;
@@ -195,9 +198,13 @@ void finishing_turn(struct job *job)
     if (job->step_begun)
         return;
     struct finish *f = calloc(1, sizeof *f);
-    if (!f)
-        return; /* everything is in place already: try again next turn */
     job->step_begun = true;
+    if (!f) {
+        struct hfp_err err;
+        err_nomem(&err);
+        job_end(job, &err);
+        return;
+    }
     *f = (struct finish){ .job = job, .unix_s = core_unix_s(job->core) };
     if (job->store->repo_dir < 0 && job->store->local < 0) { /* an empty repository leaves nothing */
         finish_end(f);

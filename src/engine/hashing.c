@@ -103,8 +103,12 @@ void pipeline_front(struct blob *b)
         return;
     }
     struct front_step *s = calloc(1, sizeof *s);
-    if (!s)
-        return; /* memory may come back: the next written block tries again */
+    if (!s) {
+        struct hfp_err err;
+        err_nomem(&err);
+        blob_fail(b, &err);
+        return;
+    }
     s->count = front_items(b, s);
     if (s->count == 0) {
         free(s);

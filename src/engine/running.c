@@ -193,8 +193,12 @@ static bool publish_batch(struct job *job)
     if (job->publishing == PUBLISHERS_MAX || !job->ready)
         return false;
     struct publish_task *p = calloc(1, sizeof *p);
-    if (!p)
+    struct hfp_err err;
+    if (!p) {
+        err_nomem(&err);
+        job_end(job, &err);
         return false;
+    }
     p->count = take_ready(job, p->blob);
     if (p->count == 0) {
         free(p);

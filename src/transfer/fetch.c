@@ -272,7 +272,13 @@ struct segment *fetch_next_segment(struct fetch *f, uint64_t now_ns)
     while (end < f->blocks && end - first < most && bit_get(f->wanted, end) &&
            avoided_of(f, end) == avoided_of(f, first))
         end++;
-    return segment_new(f, first, end, now_ns);
+    struct segment *s = segment_new(f, first, end, now_ns);
+    struct hfp_err err;
+    if (!s) {
+        err_nomem(&err);
+        fetch_fail(f, &err);
+    }
+    return s;
 }
 
 void fetch_look(struct fetch_look *out, const struct fetch *f)
