@@ -249,6 +249,11 @@ int io_open_dir(int *out, int dir, const char *path, bool create, struct hfp_err
     return HFP_OK;
 }
 
+bool io_damaged(int errnum)
+{
+    return errnum == EIO || errnum == ESTALE || errnum == ENOMEM || errnum == EMFILE || errnum == ENFILE;
+}
+
 bool io_exists(int dir, const char *path)
 {
     struct stat st;

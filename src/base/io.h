@@ -75,6 +75,9 @@ int io_write_file(int dir, const char *path, int tmp_dir, const char *tmp, const
 int io_mkdirs(int dir, const char *path, struct hfp_err *err);
 /* io_mkdirs, then opens it as a directory. Symbolic links in path are followed: the user may have put them there. */
 int io_open_dir(int *out, int dir, const char *path, bool create, struct hfp_err *err);
+/* Is this what a broken disk says, or a process short of memory or descriptors, unlike absence and a wall? Then it is not
+ * known what is there, and nothing may be called missing. */
+bool io_damaged(int errnum);
 bool io_exists(int dir, const char *path); /* lstat: a broken link exists */
 
 #endif

@@ -82,8 +82,12 @@ int json_parse(struct cJSON **out, const char *text, size_t n, struct hfp_err *e
         return err_set(err, HFP_E_PROTO, "JSON with %s", fault);
     const char *end = NULL;
     AUTO(json_freep) cJSON *doc = cJSON_ParseWithLengthOpts(text, n, &end, false);
-    if (!doc)
-        return err_set(err, HFP_E_PROTO, "not JSON, or no memory to read it");
+    /* cJSON does not say whether it was the text or the memory: a second try does, and a small allocation before it. */
+    AUTO_FREE void *memory = doc ? NULL : malloc(sizeof *doc);
+    if (!doc && !memory)
+        return err_nomem(err);
+    if (!doc && !(doc = cJSON_ParseWithLengthOpts(text, n, &end, false)))
+        return err_set(err, HFP_E_PROTO, "not JSON");
     while (end < text + n && strchr(" \t\r\n", *end))
         end++;
     if (end != text + n)

@@ -61,7 +61,9 @@ int lock_try(int *fd, const struct place *p, struct hfp_err *err)
         if (failed)
             return err_sys(err, HFP_E_IO, failed, "lock %s", p->lock_name);
         struct stat st;
-        if (io->fstat(got, &st) == 0 && st.st_nlink > 0) {
+        if (io->fstat(got, &st) < 0)
+            return err_sys(err, HFP_E_IO, errno, "stat lock file %s", p->lock_name);
+        if (st.st_nlink > 0) {
             *fd = fd_steal(&got);
             return HFP_OK;
         }

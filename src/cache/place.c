@@ -1,3 +1,5 @@
+#define OPENSSL_SUPPRESS_DEPRECATED /* of SHA1_Init() and its like; sha1_of() says why */
+
 #include "cache/store.h"
 
 #include <openssl/evp.h>
@@ -12,14 +14,24 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* These three never allocate. SHA1() of OpenSSL 3 does, and says nothing when it fails: the name would be whatever lay
+ * on the stack. */
+static void sha1_of(uint8_t sha[SHA_DIGEST_LENGTH], const char *text)
+{
+    SHA_CTX ctx;
+    SHA1_Init(&ctx);
+    SHA1_Update(&ctx, text, strlen(text));
+    SHA1_Final(sha, &ctx);
+}
+
 /* The Python client's name for the partials of one local file: URL-safe base64, with padding, of the sha1 of the base
  * name of its metadata file (huggingface_hub _local_folder.py, since 0.28.0). out: 29 bytes. */
 static void local_hash(char out[29], const char *path)
 {
     char name[PATH_NAME_MAX + 16];
     uint8_t sha[SHA_DIGEST_LENGTH];
-    int n = snprintf(name, sizeof name, "%s.metadata", base_name(path));
-    SHA1((const uint8_t *)name, (size_t)n, sha);
+    snprintf(name, sizeof name, "%s.metadata", base_name(path));
+    sha1_of(sha, name);
     EVP_EncodeBlock((uint8_t *)out, sha, sizeof sha);
     for (char *c = out; *c; c++)
         *c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
@@ -29,7 +41,7 @@ static void receipt_by_name(struct place *p)
 {
     uint8_t sha[SHA_DIGEST_LENGTH];
     char hex[2 * SHA_DIGEST_LENGTH + 1];
-    SHA1((const uint8_t *)p->final_name, strlen(p->final_name), sha);
+    sha1_of(sha, p->final_name);
     hex_encode(hex, sha, sizeof sha);
     snprintf(p->receipt_name, sizeof p->receipt_name, "%s.receipt", hex);
 }

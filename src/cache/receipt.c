@@ -54,21 +54,25 @@ int receipt_open(struct digests **out, const struct place *p, struct hfp_err *er
     return HFP_OK;
 }
 
-void receipt_look(struct receipt_look *out, const struct place *p)
+int receipt_look(struct receipt_look *out, const struct place *p, struct hfp_err *err)
 {
     struct digests *d = NULL;
     *out = (struct receipt_look){ .verdict = RECEIPT_ABSENT };
-    if (p->final_dir < 0 || io->fstatat(p->final_dir, p->final_name, &out->st, 0) < 0)
-        return;
+    if (p->final_dir < 0)
+        return HFP_OK;
+    if (io->fstatat(p->final_dir, p->final_name, &out->st, 0) < 0)
+        return io_damaged(errno) ? err_sys(err, HFP_E_IO, errno, "stat %s", p->final_name) : HFP_OK;
     bool regular = S_ISREG(out->st.st_mode);
     out->file_present = regular && (uint64_t)out->st.st_size == p->size_bytes;
     out->file_wrong_size = regular && !out->file_present;
-    if (!regular || receipt_open(&d, p, NULL))
-        return;
+    int rc = regular ? receipt_open(&d, p, NULL) : HFP_E_NO_FILE;
+    if (rc)
+        return rc == HFP_E_NOMEM ? err_nomem(err) : HFP_OK;
     out->verdict = compare(digests_proof(d), &out->st);
     out->has_blocks = has_blocks(d);
     out->proved_unix_s = digests_proof(d)->proved_unix_s;
     digests_close(d);
+    return HFP_OK;
 }
 
 static bool refuses_writes(int errnum)

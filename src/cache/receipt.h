@@ -24,8 +24,9 @@ struct receipt_look {
     int64_t proved_unix_s;
     struct stat st; /* of the file, when present */
 };
-/* Never fails: what cannot be read is absent. */
-void receipt_look(struct receipt_look *out, const struct place *p);
+/* A receipt that cannot be read is absent: then the file is hashed. Fails when it cannot be told what is there at all,
+ * for that is no reason to call a file missing; *out is absent then. */
+int receipt_look(struct receipt_look *out, const struct place *p, struct hfp_err *err);
 /* Opens the block digests of a receipt for repair and verify. */
 int receipt_open(struct digests **out, const struct place *p, struct hfp_err *err);
 /* Writes a receipt for the file now in place, whose hash was just proved. blocks may be NULL (count 0): then it has

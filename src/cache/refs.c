@@ -25,17 +25,25 @@ static int ref_place(char name[REF_NAME_MAX], int *dir, const struct store *s, c
     return HFP_OK;
 }
 
-static bool read_at(char out[COMMIT_HEX + 1], int64_t *mtime_unix_s, int dir, const char *name)
+/* HFP_E_NO_FILE: there is none, or nothing that is a ref. */
+static int read_at(char out[COMMIT_HEX + 1], int64_t *mtime_unix_s, int dir, const char *name, struct hfp_err *err)
 {
     AUTO_FREE char *text = NULL;
     size_t n = 0;
     struct stat st;
-    if (dir < 0 || io_read_file(&text, &n, dir, name, REF_TEXT_MAX, NULL) || n != COMMIT_HEX || !name_is_commit(text))
-        return false;
+    struct hfp_err why = { 0 };
+    int rc = dir < 0 ? HFP_E_NO_FILE : io_read_file(&text, &n, dir, name, REF_TEXT_MAX, &why);
+    if (rc == HFP_E_NOMEM || io_damaged(why.sys_errno)) {
+        if (err)
+            *err = why;
+        return rc;
+    }
+    if (rc || n != COMMIT_HEX || !name_is_commit(text))
+        return HFP_E_NO_FILE;
     if (mtime_unix_s)
         *mtime_unix_s = io->fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (int64_t)st.st_mtim.tv_sec : 0;
     memcpy(out, text, COMMIT_HEX + 1);
-    return true;
+    return HFP_OK;
 }
 
 int ref_read(char out[COMMIT_HEX + 1], int64_t *mtime_unix_s, const struct store *s, const char *revision,
@@ -46,11 +54,12 @@ int ref_read(char out[COMMIT_HEX + 1], int64_t *mtime_unix_s, const struct store
     int rc = ref_place(name, &dir, s, revision, err);
     if (rc)
         return rc;
-    if (read_at(out, mtime_unix_s, dir, name))
-        return HFP_OK;
     snprintf(in_hub, sizeof in_hub, "refs/%s", revision);
-    if (s->is_local && read_at(out, mtime_unix_s, s->repo_dir, in_hub))
-        return HFP_OK;
+    rc = read_at(out, mtime_unix_s, dir, name, err);
+    if (rc == HFP_E_NO_FILE && s->is_local)
+        rc = read_at(out, mtime_unix_s, s->repo_dir, in_hub, err);
+    if (rc != HFP_E_NO_FILE)
+        return rc;
     return err_set(err, HFP_E_NO_REVISION, "the cache knows no revision %.100s of %s", revision, s->repo);
 }
 
@@ -65,7 +74,7 @@ int ref_write(const struct store *s, const char *revision, const char *commit, s
         return err_set(err, HFP_E_ARG, "not a commit: %.80s", commit);
     if (!s->writable || dir < 0)
         return HFP_OK; /* a complete cache on a read-only file system is a success */
-    if (read_at(old, NULL, dir, name) && strcmp(old, commit) == 0) {
+    if (read_at(old, NULL, dir, name, NULL) == HFP_OK && strcmp(old, commit) == 0) {
         io->utimensat(dir, name, NULL, AT_SYMLINK_NOFOLLOW); /* its age tells when the Hub last said so */
         return HFP_OK;
     }

@@ -308,7 +308,7 @@ int trees_read(struct listing **out, const struct store *s, const char *commit, 
     }
     if (rc) {
         if (rc != HFP_E_NO_FILE && rc != HFP_E_NOMEM)
-            rc = HFP_E_CORRUPT;
+            rc = err && io_damaged(err->sys_errno) ? HFP_E_IO : HFP_E_CORRUPT;
         err_wrap(err, "%s", name);
         if (err)
             err->code = rc;

@@ -98,16 +98,17 @@ static int copy_to(const struct place *p, int dir, const char *name, const char 
 }
 
 /* The copy at another path is believed when its own receipt holds. */
-static bool copy_holds(const struct place *p, const char *name, const char *commit, const char *path)
+static int copy_holds(bool *holds, const struct place *p, const char *name, const char *commit, const char *path,
+                      struct hfp_err *err)
 {
     struct receipt_look look = { .verdict = RECEIPT_ABSENT };
     AUTO_FREE struct place *there = calloc(1, sizeof *there);
     if (!there)
-        return false;
+        return err_nomem(err);
     place_of(there, p->store, &p->id, p->size_bytes, commit, path);
-    if (strcmp(there->final_name, name) == 0)
-        receipt_look(&look, there);
-    return look.file_present && look.verdict == RECEIPT_HOLDS;
+    int rc = strcmp(there->final_name, name) == 0 ? receipt_look(&look, there, err) : HFP_OK;
+    *holds = look.file_present && look.verdict == RECEIPT_HOLDS;
+    return rc;
 }
 
 static bool final_present(const struct place *p, struct stat *st)
@@ -139,7 +140,7 @@ static int note_write(const struct place *p, const char *commit, const char *pat
 }
 
 /* As the Python client reads it: commit, etag, a time that the file is not younger than. */
-static bool note_holds(const struct place *p, const char *commit, const char *path)
+static int note_holds(bool *holds, const struct place *p, const char *commit, const char *path, struct hfp_err *err)
 {
     char name[PATH_NAME_MAX + 64], want[160];
     AUTO_FREE char *text = NULL;
@@ -147,11 +148,17 @@ static bool note_holds(const struct place *p, const char *commit, const char *pa
     snprintf(name, sizeof name, "download/%s.metadata", path);
     snprintf(want, sizeof want, "%.40s\n%s\n", commit, p->etag);
     size_t n = strlen(want);
-    if (p->store->local_notes < 0 || io_read_file(&text, NULL, p->store->local_notes, name, NOTE_MAX, NULL) ||
-        strncmp(text, want, n) != 0 || io->fstatat(p->store->local, path, &st, 0) < 0)
-        return false;
+    *holds = false;
+    if (p->store->local_notes < 0)
+        return HFP_OK;
+    int rc = io_read_file(&text, NULL, p->store->local_notes, name, NOTE_MAX, NULL);
+    if (rc == HFP_E_NOMEM)
+        return err_nomem(err);
+    if (rc || strncmp(text, want, n) != 0 || io->fstatat(p->store->local, path, &st, 0) < 0)
+        return HFP_OK;
     double when = strtod(text + n, NULL);
-    return (double)st.st_mtim.tv_sec - 1 <= when && S_ISREG(st.st_mode) && (uint64_t)st.st_size == p->size_bytes;
+    *holds = (double)st.st_mtim.tv_sec - 1 <= when && S_ISREG(st.st_mode) && (uint64_t)st.st_size == p->size_bytes;
+    return HFP_OK;
 }
 
 int publish_link(const struct place *p, const char *commit, const char *path, int64_t unix_s, struct hfp_err *err)
@@ -162,31 +169,40 @@ int publish_link(const struct place *p, const char *commit, const char *path, in
     entry_name(entry, sizeof entry, commit, path);
     if (place_is_blob(p) && s->symlinks)
         return make_link(p, entry, err);
-    if (publish_linked(p, commit, path))
-        return HFP_OK;
+    bool linked = false, holds = strcmp(path, p->final_name) == 0;
+    rc = publish_linked(&linked, p, commit, path, err);
+    if (rc || linked)
+        return rc;
     if (s->is_local) {
-        bool here = strcmp(path, p->final_name) == 0;
-        if (!here && !copy_holds(p, path, commit, path))
+        if (!holds)
+            rc = copy_holds(&holds, p, path, commit, path, err);
+        if (!rc && !holds)
             rc = copy_to(p, s->local, path, commit, path, unix_s, err);
         return rc ? rc : note_write(p, commit, path, unix_s, err);
     }
     if (strcmp(entry, p->final_name) == 0)
-        return err_set(err, HFP_E_INTERNAL, "%s is not in place", path);
+        return err_set(err, HFP_E_IO, "%s is not in place any more, or cannot be looked at", path);
     return copy_to(p, s->repo_dir, entry, commit, path, unix_s, err);
 }
 
-bool publish_linked(const struct place *p, const char *commit, const char *path)
+int publish_linked(bool *linked, const struct place *p, const char *commit, const char *path, struct hfp_err *err)
 {
     const struct store *s = p->store;
     char entry[PATH_NAME_MAX + 64];
     struct stat st;
-    if (s->is_local)
-        return (strcmp(path, p->final_name) == 0 ? final_present(p, &st) : copy_holds(p, path, commit, path)) &&
-               note_holds(p, commit, path);
+    bool at_home = strcmp(path, p->final_name) == 0;
+    if (s->is_local) {
+        int rc = HFP_OK;
+        if (at_home)
+            *linked = final_present(p, &st);
+        else
+            rc = copy_holds(linked, p, path, commit, path, err);
+        return rc || !*linked ? rc : note_holds(linked, p, commit, path, err);
+    }
     entry_name(entry, sizeof entry, commit, path);
-    if (strcmp(entry, p->final_name) == 0)
-        return final_present(p, &st);
-    if (place_is_blob(p) && s->symlinks)
-        return same_file(s->repo_dir, entry, s->blobs, p->etag);
-    return copy_holds(p, entry, commit, path);
+    if (strcmp(entry, p->final_name) != 0 && !(place_is_blob(p) && s->symlinks))
+        return copy_holds(linked, p, entry, commit, path, err);
+    *linked =
+        strcmp(entry, p->final_name) == 0 ? final_present(p, &st) : same_file(s->repo_dir, entry, s->blobs, p->etag);
+    return HFP_OK;
 }

@@ -24,8 +24,8 @@ int publish_settle_snapshot(const struct store *s, const char *commit, struct hf
 /* The snapshot entry of path: a relative link to the blob; without symlinks the blob was published there already, and a
  * second path of the same content is copied. For --local-dir: the metadata note. Replaces what is wrong. */
 int publish_link(const struct place *p, const char *commit, const char *path, int64_t unix_s, struct hfp_err *err);
-/* Is the entry there and does it lead to the place's content? */
-bool publish_linked(const struct place *p, const char *commit, const char *path);
+/* Is the entry there and does it lead to the place's content? Fails when that cannot be told for want of memory. */
+int publish_linked(bool *linked, const struct place *p, const char *commit, const char *path, struct hfp_err *err);
 /* Snapshot folder as the user sees it (root_text/...); for --local-dir the folder itself. */
 void publish_snapshot_path(char *out, size_t out_size, const struct store *s, const char *commit);
 

@@ -21,7 +21,7 @@ struct open_task {
     struct store *store;
     char local_commit[COMMIT_HEX + 1]; /* what refs/<revision> says; "" when nothing */
     int64_t ref_unix_s;
-    struct hfp_err err;
+    struct hfp_err err, ref_err;
 };
 
 static void open_run(struct task *t)
@@ -36,7 +36,7 @@ static void open_run(struct task *t)
                                .no_symlinks = job->core->config.user.no_symlinks };
     if (store_open(&o->store, &spec, &o->err) != HFP_OK)
         return;
-    if (ref_read(o->local_commit, &o->ref_unix_s, o->store, job->spec.revision, NULL) != HFP_OK)
+    if (ref_read(o->local_commit, &o->ref_unix_s, o->store, job->spec.revision, &o->ref_err) != HFP_OK)
         o->local_commit[0] = 0;
 }
 
@@ -58,8 +58,9 @@ static void opened(struct job *job, struct open_task *o)
         job_step(job, STEP_COMMIT);
         return;
     }
-    struct hfp_err err;
-    err_set(&err, HFP_E_OFFLINE, "offline, and nothing of revision %s is here", job->spec.revision);
+    struct hfp_err err = o->ref_err;
+    if (err.code == HFP_E_NO_REVISION || err.code == HFP_OK) /* else what is here could not be read */
+        err_set(&err, HFP_E_OFFLINE, "offline, and nothing of revision %s is here", job->spec.revision);
     job_end(job, &err);
 }
 
@@ -138,14 +139,13 @@ static void trees_done(struct task *t)
         job_step(job, STEP_SCAN);
     } else if (job->stale && job->core->config.user.max_rounds_given) {
         resolving_retry(job); /* the user wants to wait for the Hub */
-    } else if (job->stale && job->core->config.user.max_rounds_given) {
-        resolving_retry(job); /* the user wants to wait for the Hub */
     } else if (job->local_only) {
-        struct hfp_err err;
-        err_set(&err, HFP_E_OFFLINE, "offline, and the list of files of %.7s is not here", job->commit);
+        struct hfp_err err = r->err;
+        if (err.code == HFP_E_NO_FILE || err.code == HFP_E_CORRUPT)
+            err_set(&err, HFP_E_OFFLINE, "offline, and the list of files of %.7s is not here", job->commit);
         job_end(job, &err);
     } else {
-        if (r->err.code == HFP_E_CORRUPT)
+        if (r->err.code == HFP_E_CORRUPT || r->err.code == HFP_E_IO)
             note_text(job, HFP_LOG_INFO, NULL, "the list of files on disk is damaged, asking the Hub: %s",
                       r->err.message);
         job_step(job, STEP_LIST);

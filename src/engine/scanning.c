@@ -22,29 +22,32 @@ struct scan_task {
     int64_t unix_s;
     struct plan_fact fact[BATCH];
     uint64_t free_bytes, fsid;
+    struct hfp_err err;
 };
 
-static void fact_of(struct plan_fact *out, const struct job *job, const struct plan_blob *pb, int64_t unix_s)
+static int fact_of(struct plan_fact *out, const struct job *job, const struct plan_blob *pb, int64_t unix_s,
+                   struct hfp_err *err)
 {
     const struct listed_file *f = listing_at(job->listing, pb->file);
     struct place place;
     struct receipt_look look;
     place_of(&place, job->store, &f->id, f->size_bytes, job->commit, f->path);
-    receipt_look(&look, &place);
+    int rc = receipt_look(&look, &place, err);
     *out = (struct plan_fact){ .receipt = look.verdict,
                                .file_present = look.file_present,
                                .linked = true,
                                .proved_unix_s = look.proved_unix_s,
                                .wrong_size = look.file_wrong_size };
-    for (uint32_t i = pb->file; i != UINT32_MAX && out->linked; i = job->plan->next_file[i])
-        out->linked = publish_linked(&place, job->commit, listing_at(job->listing, i)->path);
-    if (look.file_present && !job->spec.force)
-        return;
+    for (uint32_t i = pb->file; !rc && i != UINT32_MAX && out->linked; i = job->plan->next_file[i])
+        rc = publish_linked(&out->linked, &place, job->commit, listing_at(job->listing, i)->path, err);
+    if (rc || (look.file_present && !job->spec.force))
+        return rc ? err_wrap(err, "%s", f->path) : HFP_OK;
     struct partial_look partial;
     partial_look(&partial, &place, unix_s);
     out->recorded_bytes = MIN(partial.recorded_blocks * BLOCK_BYTES, f->size_bytes);
     out->guessed_bytes = partial.guessed_bytes;
     out->held_bytes = partial.held_bytes;
+    return HFP_OK;
 }
 
 /* Nothing of the store is there yet: the nearest folder above it that is tells how much room there will be. */
@@ -66,7 +69,8 @@ static void scan_run(struct task *t)
     struct scan_task *s = container_of(t, struct scan_task, task);
     const struct job *job = s->job;
     for (uint32_t i = 0; i < s->count; i++)
-        fact_of(&s->fact[i], job, &job->plan->blob[s->first + i], s->unix_s);
+        if (fact_of(&s->fact[i], job, &job->plan->blob[s->first + i], s->unix_s, &s->err))
+            return;
     struct statvfs fs;
     int dir = job->store->local >= 0 ? job->store->local : job->store->blobs >= 0 ? job->store->blobs : job->store->hub;
     AUTO(fd_closep) int above = -1;
@@ -85,6 +89,8 @@ static void scan_done(struct task *t)
     AUTO_FREE struct scan_task *s = container_of(t, struct scan_task, task);
     struct job *job = s->job;
     job->busy--;
+    if (s->err.code)
+        job_end(job, &s->err);
     if (job->ending)
         return;
     for (uint32_t i = 0; i < s->count; i++)

@@ -41,7 +41,7 @@ static void look_must_hold(const struct place *p, bool decoded, const struct dig
 {
     struct receipt_look look;
     const struct stat *st = memory_stat(p->final_name);
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     bool regular = S_ISREG(st->st_mode);
     MUST(look.file_present == (regular && file_bytes == p->size_bytes), "a file of the right size is present");
     MUST(look.file_wrong_size == (regular && file_bytes != p->size_bytes), "one of another size is told");
@@ -60,11 +60,11 @@ static void new_one_must_hold(struct place *p)
     uint8_t blocks[1][BLAKE3_BYTES] = { { 9 } };
     MUST(receipt_write(p, blocks, blocks_of(p->size_bytes), NOW, &err) == HFP_OK,
          "a receipt can be written over any other");
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     MUST(look.verdict == RECEIPT_HOLDS && look.proved_unix_s == NOW, "and holds");
     MUST(look.has_blocks == (p->size_bytes > 0), "with its blocks");
     memory_stat(p->final_name)->st_mtim.tv_sec ^= 1;
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     MUST(look.verdict == RECEIPT_BROKEN, "until the file changes");
 }
 

@@ -47,7 +47,7 @@ int main(void)
     atomic_bool stop = false;
     v = (struct prove){ .place = p, .stop = &stop, .read_bytes = &bytes };
     rc = prove_file(&v, NOW, NULL);
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     CHECK(rc == HFP_OK && v.verdict == PROVE_MATCHES && look.verdict == RECEIPT_HOLDS && look.has_blocks,
           "a right file is proved and gets a receipt with blocks");
     CHECK_U64(atomic_load(&bytes), SIZE, "all of it was read");
@@ -55,7 +55,7 @@ int main(void)
     v = prove(p, false, &rc);
     CHECK(rc == HFP_OK && v.verdict == PROVE_DIFFERS && v.blocks_known && v.bad_blocks == 1 && v.first_bad == 2,
           "damage is found, and where it is");
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     CHECK(look.verdict != RECEIPT_HOLDS, "and a receipt does not cover it");
     if (truncate(final_path(p), SIZE - 1))
         return 99;

@@ -13,6 +13,12 @@
 #define LARGE (2 * MIB + 9)
 #define SNAP "hub/models--ns--name/snapshots/" COMMIT "/"
 
+static bool linked(const struct place *p, const char *commit, const char *path)
+{
+    bool is = false;
+    return publish_linked(&is, p, commit, path, NULL) == HFP_OK && is;
+}
+
 static const char *blob_path(const struct place *p)
 {
     char below[256];
@@ -30,7 +36,7 @@ static int whole(const struct place *p, const char *path, unsigned seed)
     int rc = place_prepare(p, &err), lock = -1;
     if (!rc)
         rc = lock_try(&lock, p, &err);
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     if (!rc && !look.file_present) {
         rc = partial_claim(&pt, p, COMMIT, false, NOW, &err);
         if (!rc && pt->recorded_blocks < pt->blocks)
@@ -61,7 +67,7 @@ static int whole(const struct place *p, const char *path, unsigned seed)
 static enum receipt_verdict verdict(const struct place *p)
 {
     struct receipt_look look;
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     return look.verdict;
 }
 
@@ -77,7 +83,7 @@ static void into_the_cache(const char *base, uint64_t size)
     fx_fresh(base);
     struct store *s = fx_store();
     struct place *p = fx_place(s, size, 1, "x");
-    CHECK(!publish_linked(p, COMMIT, "x"), "nothing is linked yet");
+    CHECK(!linked(p, COMMIT, "x"), "nothing is linked yet");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char got[512] = "", want[512], link[512];
         CHECK(whole(p, rows[i].path, 1) == HFP_OK, "published");
@@ -85,7 +91,7 @@ static void into_the_cache(const char *base, uint64_t size)
         snprintf(want, sizeof want, "%s%s", rows[i].target, p->etag);
         CHECK(readlink(fx_path(link), got, sizeof got - 1) > 0 && strcmp(got, want) == 0, "the link of %s: %s",
               rows[i].path, want);
-        CHECK(fx_right(fx_path(link), size, 1) && publish_linked(p, COMMIT, rows[i].path), "leads to the content");
+        CHECK(fx_right(fx_path(link), size, 1) && linked(p, COMMIT, rows[i].path), "leads to the content");
     }
     CHECK(fx_right(blob_path(p), size, 1) && verdict(p) == RECEIPT_HOLDS, "the blob is right and its receipt holds");
     CHECK(fx_count(fx_blobs(), ".") == 2 && fx_count(fx_path("hub/models--ns--name/.hf-pull"), "") == 3,
@@ -111,18 +117,16 @@ static void links(void)
     static const char *const wrong[] = { "../../blobs/other", "nowhere", "/etc/passwd" };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         unlink(link);
-        CHECK(symlink(wrong[i], link) == 0 && !publish_linked(p, COMMIT, "x") &&
+        CHECK(symlink(wrong[i], link) == 0 && !linked(p, COMMIT, "x") &&
                   publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK && fx_right(link, 100, 1),
               "a link to %s is replaced", wrong[i]);
     }
     unlink(link);
     fx_write(link, "old", 3);
-    CHECK(!publish_linked(p, COMMIT, "x") && publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK &&
-              fx_right(link, 100, 1),
+    CHECK(!linked(p, COMMIT, "x") && publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK && fx_right(link, 100, 1),
           "a stale real file is replaced");
     unlink(link);
-    CHECK(symlink(blob, link) == 0 && publish_linked(p, COMMIT, "x") &&
-              publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK,
+    CHECK(symlink(blob, link) == 0 && linked(p, COMMIT, "x") && publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK,
           "an absolute link that leads there is right");
     unlink(link);
     mkdir(link, 0777);
@@ -150,7 +154,7 @@ static void never_through_a_link(void)
     fx_leave(fx_path("payload2"), 100, 1);
     CHECK(symlink(fx_path("payload2"), blob_path(p)) == 0 && receipt_write(p, NULL, 0, NOW, NULL) == HFP_OK &&
               verdict(p) == RECEIPT_HOLDS && publish_link(p, COMMIT, "x", NOW, NULL) == HFP_OK &&
-              publish_linked(p, COMMIT, "x"),
+              linked(p, COMMIT, "x"),
           "a shared payload that is right is used as it is");
     free(p);
     store_free(s);
@@ -243,14 +247,14 @@ static void without_links(void)
         CHECK(whole(p, first, i) == HFP_OK && lstat(fx_path(a), &st) == 0 && S_ISREG(st.st_mode) &&
                   fx_right(fx_path(a), sizes[i], i),
               "without links the content lies in the snapshot");
-        CHECK(!publish_linked(p, COMMIT, second) && publish_link(p, COMMIT, second, NOW, NULL) == HFP_OK &&
-                  publish_linked(p, COMMIT, second) && fx_right(fx_path(b), sizes[i], i),
+        CHECK(!linked(p, COMMIT, second) && publish_link(p, COMMIT, second, NOW, NULL) == HFP_OK &&
+                  linked(p, COMMIT, second) && fx_right(fx_path(b), sizes[i], i),
               "a second path is a copy");
         struct place *q = fx_place(s, sizes[i], i, second);
         CHECK(verdict(q) == RECEIPT_HOLDS, "that was proved on the way");
         free(q);
         fx_leave(fx_path(b), sizes[i], i + 40);
-        CHECK(!publish_linked(p, COMMIT, second) && publish_link(p, COMMIT, second, NOW, NULL) == HFP_OK &&
+        CHECK(!linked(p, COMMIT, second) && publish_link(p, COMMIT, second, NOW, NULL) == HFP_OK &&
                   fx_right(fx_path(b), sizes[i], i),
               "a copy that changed since is not believed, and replaced");
         CHECK_U64(fx_count(fx_blobs(), p->etag), 0, "blobs/ stays empty");
@@ -303,16 +307,16 @@ static void local_folder(const char *base, bool other_fs)
           "its note: commit, etag, time as a Python float");
     stat(fx_path("D/sub/x"), &st);
     CHECK((double)st.st_mtim.tv_sec - 1 <= when, "not older than the file, as the Python client wants it");
-    CHECK(publish_linked(p, COMMIT, "sub/x"), "up to date");
+    CHECK(linked(p, COMMIT, "sub/x"), "up to date");
     struct timespec t[2] = { { .tv_sec = (time_t)when + 10 }, { .tv_sec = (time_t)when + 10 } };
     utimensat(AT_FDCWD, fx_path("D/sub/x"), t, 0);
-    CHECK(!publish_linked(p, COMMIT, "sub/x") && publish_link(p, COMMIT, "sub/x", NOW, NULL) == HFP_OK &&
-              publish_linked(p, COMMIT, "sub/x"),
+    CHECK(!linked(p, COMMIT, "sub/x") && publish_link(p, COMMIT, "sub/x", NOW, NULL) == HFP_OK &&
+              linked(p, COMMIT, "sub/x"),
           "a touched file needs a new note and gets one that counts");
     CHECK(publish_link(p, COMMIT, "y", NOW, NULL) == HFP_OK && fx_right(fx_path("D/y"), LARGE, 1) &&
-              publish_linked(p, COMMIT, "y"),
+              linked(p, COMMIT, "y"),
           "a second path is a copy with its own note");
-    CHECK(!publish_linked(p, "ffffffffffffffffffffffffffffffffffffffff", "sub/x"), "another commit needs its own note");
+    CHECK(!linked(p, "ffffffffffffffffffffffffffffffffffffffff", "sub/x"), "another commit needs its own note");
     char path[512];
     publish_snapshot_path(path, sizeof path, s, COMMIT);
     CHECK_STR(path, fx_path("D"), "the snapshot is the folder itself");
@@ -334,7 +338,7 @@ static void empty_file(void)
     CHECK(publish_empty(p, NOW, NULL) == HFP_OK && stat(blob_path(p), &st) == 0 && st.st_size == 0 &&
               verdict(p) == RECEIPT_HOLDS,
           "an empty file is published and proved");
-    CHECK(publish_link(p, COMMIT, "__init__.py", NOW, NULL) == HFP_OK && publish_linked(p, COMMIT, "__init__.py"),
+    CHECK(publish_link(p, COMMIT, "__init__.py", NOW, NULL) == HFP_OK && linked(p, COMMIT, "__init__.py"),
           "and linked");
     CHECK(publish_empty(p, NOW, NULL) == HFP_OK && fx_count(fx_blobs(), ".incomplete") == 0, "twice does no harm");
     free(p);

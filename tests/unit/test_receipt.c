@@ -24,7 +24,7 @@ static const char *receipt_path(const struct place *p)
 static enum receipt_verdict verdict(const struct place *p)
 {
     struct receipt_look look;
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     return look.verdict;
 }
 
@@ -41,14 +41,14 @@ static void judged(void)
     struct receipt_look look;
     uint8_t blocks[3][BLAKE3_BYTES];
     memset(blocks, 0x11, sizeof blocks);
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     CHECK(look.verdict == RECEIPT_ABSENT && !look.file_present && !look.file_wrong_size, "no file, no receipt");
     CHECK(receipt_write(p, blocks, 3, NOW, NULL) != HFP_OK, "no receipt for a file that is not there");
     fx_leave(blob_path(p), SIZE, 1);
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     CHECK(look.verdict == RECEIPT_ABSENT && look.file_present, "a file without receipt is not believed");
     CHECK(receipt_write(p, blocks, 3, NOW, NULL) == HFP_OK, "proved: receipt written");
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     CHECK(look.verdict == RECEIPT_HOLDS && look.has_blocks && look.proved_unix_s == NOW,
           "it holds, with block digests");
     struct digests *d = NULL;
@@ -58,10 +58,10 @@ static void judged(void)
           "which repair can read");
     digests_close(d);
     CHECK(receipt_write(p, NULL, 0, NOW + 1, NULL) == HFP_OK, "renewed without blocks");
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     CHECK(look.verdict == RECEIPT_HOLDS && !look.has_blocks && look.proved_unix_s == NOW + 1, "it holds, and has none");
     CHECK(receipt_write(p, blocks, 2, NOW, NULL) == HFP_OK, "too few digests");
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     uint64_t count = 9;
     CHECK(receipt_open(&d, p, NULL) == HFP_OK && digests_count(d, NULL, &count, NULL) == HFP_OK && count == 0 &&
               !look.has_blocks,
@@ -107,12 +107,12 @@ static void changed(void)
     CHECK(verdict(p) == RECEIPT_COPIED, "an mtime put back does not make it hold");
     CHECK(truncate(blob_path(p), 100) == 0, "cut short");
     struct receipt_look look;
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     CHECK(look.verdict == RECEIPT_BROKEN && look.file_wrong_size && !look.file_present, "another size: broken");
     unlink(blob_path(p));
     CHECK(verdict(p) == RECEIPT_ABSENT, "no file: no receipt counts");
     mkdir(blob_path(p), 0777);
-    receipt_look(&look, p);
+    receipt_look(&look, p, NULL);
     CHECK(look.verdict == RECEIPT_ABSENT && !look.file_present, "a folder is no file");
     free(p);
     store_free(s);
@@ -159,7 +159,7 @@ static void by_rename(void)
         CHECK(receipt_from_digests(p, pt->dir, pt->digests_name, pt->digests, NOW, NULL) == HFP_OK,
               "a notebook becomes the receipt");
         io = &io_system;
-        receipt_look(&look, p);
+        receipt_look(&look, p, NULL);
         CHECK(look.verdict == RECEIPT_HOLDS && look.has_blocks && fx_count(fx_blobs(), ".digests") == 0,
               "it holds, with its blocks, and nothing stays in blobs");
         struct digests *d = NULL;
