@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -110,8 +111,8 @@ static void take_event(struct run *r, struct job_result *j, const struct hfp_eve
         j->error.code = HFP_OK;
     else if (j->error.code == HFP_OK)
         j->error.code = ev->status.state == HFP_CANCELLED ? HFP_E_CANCELLED : HFP_E_INTERNAL;
-    if (ev->snapshot && j->error.code == HFP_OK)
-        j->snapshot = strdup(ev->snapshot);
+    if (ev->snapshot && j->error.code == HFP_OK && !(j->snapshot = strdup(ev->snapshot)))
+        fault_nomem(&j->error); /* a script that reads the path must not take nothing for it */
 }
 
 static void drive(struct run *r, struct job_result *j)
@@ -147,12 +148,13 @@ static void label(struct job_result *j)
 /* One line on standard output, and only for what is proved and in place. A reader that left does not matter. */
 static void print_snapshot(struct run *r, const struct job_result *j)
 {
-    char *line = NULL;
-    if (!j->snapshot || asprintf(&line, "%s\n", j->snapshot) < 0)
+    char line[PATH_MAX + 1]; /* a longer path could not be opened */
+    if (!j->snapshot)
         return;
-    if (!write_all(STDOUT_FILENO, line, strlen(line)) && errno != EPIPE)
+    int n = snprintf(line, sizeof line, "%s\n", j->snapshot);
+    errno = ENAMETOOLONG;
+    if ((n >= (int)sizeof line || !write_all(STDOUT_FILENO, line, (size_t)n)) && errno != EPIPE)
         screen_say(&r->views.screen, "hf-pull: the path could not be written to standard output: %s.", strerror(errno));
-    free(line);
 }
 
 static void run_job(struct run *r, struct job_result *j)
@@ -242,6 +244,7 @@ int run_targets(struct options *o, const struct targets *targets)
     struct run r = { .o = o, .targets = targets, .signals = -1 };
     struct hfp_err err = { 0 };
     int status;
+    screen_init(&r.views.screen, STDERR_FILENO, false, true); /* until the views have theirs */
     r.jobs = calloc(targets->n, sizeof *r.jobs);
     if (!r.jobs)
         fault_nomem(&err);
