@@ -186,6 +186,23 @@ static struct leftover *best_of(struct leftover *items, size_t n)
     return best;
 }
 
+/* Killed before its first block was recorded: nothing to go on with, and enough of them would hide the one that has. */
+static size_t drop_empty(const struct partial *pt, const struct leftover *items, size_t n)
+{
+    size_t dropped = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct leftover *l = &items[i];
+        bool ours = l->digests[0] && !l->damaged && !l->closed && l->info.adopted_blocks == 0;
+        if (!ours || l->recorded_blocks > 0)
+            continue;
+        if (l->data[0]) /* data first, as in sweep.c */
+            io->unlinkat(pt->dir, l->data, 0);
+        io->unlinkat(pt->dir, l->digests, 0);
+        dropped++;
+    }
+    return dropped;
+}
+
 /* One look at the folder, and the best of it. */
 static int claim_once(struct partial *pt, const struct place *p, struct digests_info *info, int64_t unix_s,
                       struct hfp_err *err)
@@ -198,6 +215,8 @@ static int claim_once(struct partial *pt, const struct place *p, struct digests_
     for (size_t i = 0; i < n; i++)
         if (items[i].alive)
             return err_set(err, HFP_E_LOCKED, "%s is being written by another process", p->etag);
+    if (drop_empty(pt, items, n) > 0 && n == LEFTOVERS_MAX)
+        return HFP_E_AGAIN; /* there may be more, and better ones */
     for (;;) {
         struct leftover *best = best_of(items, n);
         if (!best)

@@ -3,13 +3,15 @@
 Seen red on purpose: a newline at the end of the ref; a link that is believed without a look whether it is there (after rm of
 a revision); no trees/<commit>.json; that of the client not read.
 """
+import random
 import shutil
+import time
 
 import pytest
 
 from conftest import SMALL
-from hub import cache_truth, pull, repo_folder, snapshot
-from peers import VERSIONS, Client, asked, bodies, partials
+from hub import cache_truth, pull, repo_folder, snapshot, start_pull
+from peers import VERSIONS, Client, asked, bodies, kill9, partials
 
 FILES = [*SMALL, "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "copy/same.bin"]
 DISTINCT_BYTES = 11_000_001 + sum(map(len, SMALL.values()))
@@ -31,6 +33,20 @@ def test_offline_snapshot_is_the_folder_hf_pull_printed(pulled, client, hub):
     assert client.value("snapshot_download", repo_id="org/x", local_files_only=True) == pulled
     assert client.value("snapshot_download", repo_id="org/x", env={"HF_HUB_OFFLINE": 1}) == pulled
     assert hub.settled() == []
+    assert cache_truth(client.home, "org/x", hub) == {}
+
+
+def test_what_many_kills_left_and_one_run_finished(client, hub):
+    chance = random.Random(3)
+    hub.set(rate=20_000_000)
+    for _ in range(12):
+        process = start_pull("org/x", hub=hub, home=client.home)
+        time.sleep(chance.uniform(0.01, 0.2))
+        kill9(process)
+    hub.set(rate=0)
+    run = pull("org/x", hub=hub, home=client.home)
+    assert run.code == 0, run
+    assert client.value("snapshot_download", repo_id="org/x", local_files_only=True) == run.out.strip()
     assert cache_truth(client.home, "org/x", hub) == {}
 
 

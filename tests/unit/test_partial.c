@@ -5,7 +5,7 @@
  * oversize leftover, the owner kept at close ("claimed at once"), a living owner ignored, the 60 s rule dropped where
  * locks are void or applied where they work, digests beyond the data believed or left on disk, adopted_blocks not
  * written, a read error taken for damage (faults), an owner from before a reboot waited for, small files given digests,
- * the sweeps removing a living owner's files or ignoring the lock. */
+ * the sweeps removing a living owner's files or ignoring the lock, empty leftovers not dropped (many_kills). */
 #include "cache/leftovers.h"
 #include "cache/lock.h"
 #include "cache_fixture.h"
@@ -225,6 +225,42 @@ static void several(void)
     CHECK(fx_count(fx_blobs(), ".incomplete") == 1 && fx_count(fx_blobs(), ".digests") == 1 && !partial_unlinked(a),
           "the sweep removes the dead ones and leaves the living");
     partial_close(a, false);
+    free(p);
+    store_free(s);
+}
+
+/* What a kill leaves before the first block is recorded. */
+static void leave_empty(const struct place *p)
+{
+    struct partial *pt = NULL;
+    partial_claim(&pt, p, COMMIT, true, NOW, NULL);
+    struct digests_info info = *digests_info(pt->digests);
+    info.owner = (struct digests_owner){ 0 };
+    digests_set_info(pt->digests, &info, NULL);
+    digests_close(pt->digests);
+    close(pt->fd);
+    free(pt->recorded);
+    free(pt);
+}
+
+/* Found by 300 kills over one pull: empty leftovers hid the one that had everything. */
+static void many_kills(void)
+{
+    struct store *s = fx_store();
+    struct place *p = fx_place(s, SIZE, 1, "x");
+    struct partial *pt = NULL;
+    for (unsigned i = 0; i < 3 * LEFTOVERS_MAX; i++) {
+        if (i == LEFTOVERS_MAX) {
+            partial_claim(&pt, p, COMMIT, true, NOW, NULL);
+            fx_fill(pt, 0, 3, 1);
+            partial_close(pt, true);
+        }
+        leave_empty(p);
+    }
+    CHECK(claim(&pt, p) == HFP_OK && pt->recorded_blocks == 3, "many empty leftovers do not hide the recorded blocks");
+    CHECK(fx_count(fx_blobs(), ".incomplete") == 1 && fx_count(fx_blobs(), ".digests") == 1,
+          "what was killed before its first block does not pile up");
+    partial_close(pt, false);
     free(p);
     store_free(s);
 }
@@ -494,8 +530,9 @@ static void local_folder(void)
 
 int main(void)
 {
-    static void (*const tests[])(void) = { kept_and_claimed, lost_data,      foreign, damaged_digests, several,
-                                           void_locks,       living_process, reserve, local_folder,    faults };
+    static void (*const tests[])(void) = { kept_and_claimed, lost_data,    foreign,    damaged_digests,
+                                           several,          many_kills,   void_locks, living_process,
+                                           reserve,          local_folder, faults };
     for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
         fx_fresh("/tmp");
         tests[i]();
