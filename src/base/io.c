@@ -167,6 +167,23 @@ int io_fsync(int fd, struct hfp_err *err, const char *what)
     return rc < 0 && errno != EINVAL ? err_sys(err, HFP_E_IO, errno, "fsync %s", what) : HFP_OK;
 }
 
+int io_fsync_entry(int dir, const char *path, struct hfp_err *err)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return io_fsync(dir, err, "the folder");
+    size_t n = (size_t)(slash - path) + (slash == path); /* "/" keeps its slash */
+    if (n >= sizeof folder)
+        return err_sys(err, HFP_E_ARG, ENAMETOOLONG, "sync a folder");
+    memcpy(folder, path, n);
+    folder[n] = 0;
+    AUTO(fd_closep) int fd = io_openat(dir, folder, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return err_sys(err, errno == ENOENT || errno == ENOTDIR ? HFP_E_NO_FILE : HFP_E_IO, errno, "open %s", folder);
+    return io_fsync(fd, err, folder);
+}
+
 int io_read_file(char **out, size_t *n, int dir, const char *path, size_t max, struct hfp_err *err)
 {
     AUTO(fd_closep) int fd = io_openat(dir, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
@@ -207,7 +224,7 @@ int io_write_file(int dir, const char *path, int tmp_dir, const char *tmp, const
     if (rc)
         io->unlinkat(tmp_dir, tmp, 0);
     else if (durable)
-        rc = io_fsync(dir, err, "directory");
+        rc = io_fsync_entry(dir, path, err);
     return rc;
 }
 

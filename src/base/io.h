@@ -65,10 +65,12 @@ int io_pread_some(int fd, void *buf, size_t n, uint64_t at, size_t *got, struct 
 int io_pwrite_all(int fd, const void *buf, size_t n, uint64_t at, struct hfp_err *err);
 int io_fdatasync(int fd, struct hfp_err *err, const char *what);
 int io_fsync(int fd, struct hfp_err *err, const char *what);
+/* Makes the entry path below dir durable: the folder that holds it is synced. HFP_E_NO_FILE when that is not there. */
+int io_fsync_entry(int dir, const char *path, struct hfp_err *err);
 /* Whole small file into a fresh NUL-terminated buffer (caller frees). More than max bytes: HFP_E_CORRUPT.
  * Missing: HFP_E_NO_FILE. *n may be NULL. O_NOFOLLOW. */
 int io_read_file(char **out, size_t *n, int dir, const char *path, size_t max, struct hfp_err *err);
-/* Writes path whole or not at all: temporary name tmp (in tmp_dir), fsync when durable, rename. */
+/* Writes path whole or not at all: temporary name tmp (in tmp_dir), rename; when durable, file and name are synced. */
 int io_write_file(int dir, const char *path, int tmp_dir, const char *tmp, const void *buf, size_t n, mode_t mode,
                   bool durable, struct hfp_err *err);
 /* Makes path and its parents below dir; existing ones are fine. */

@@ -136,12 +136,19 @@ static int take(struct partial *pt, const struct place *p, const struct leftover
     if (pt->fd < 0)
         return errno == ENOENT ? HFP_E_AGAIN : err_sys(err, HFP_E_IO, errno, "open %s", l->data);
     int rc = guess ? make_digests(pt, p, l, info, err) : take_digests(pt, p, l, info, err);
+    /* Each step is durable before the next: else power loss may keep the second rename or the new suffix alone, and the
+     * digests and their data would not find each other again. A guess has nothing to lose. */
+    if (!rc && !guess)
+        rc = io_fsync(pt->dir, err, "the folder of partials");
     if (rc)
         return rc;
     if (io->renameat(pt->dir, l->data, pt->dir, pt->name) < 0)
         return errno == ENOENT ? HFP_E_AGAIN : err_sys(err, HFP_E_IO, errno, "rename %s", l->data);
+    if (!guess)
+        rc = io_fsync(pt->dir, err, "the folder of partials");
     memcpy(info->data_suffix, suffix, sizeof suffix);
-    rc = digests_set_info(pt->digests, info, err);
+    if (!rc)
+        rc = digests_set_info(pt->digests, info, err);
     if (!rc && l->data_bytes > p->size_bytes && io->ftruncate(pt->fd, (off_t)p->size_bytes) < 0)
         rc = err_sys(err, HFP_E_IO, errno, "shorten %s", pt->name);
     if (rc)

@@ -28,6 +28,7 @@ struct partial {
     uint8_t *recorded; /* bitmap: digest present on disk; blocks bits, NULL when digests is NULL */
     uint8_t *guessed;  /* bitmap: bytes present but of unknown worth (adopted); NULL when none */
     uint64_t recorded_blocks, guessed_blocks;
+    bool named;             /* its names survive power loss: synced once, by partial_sync */
     char adopted_from[192]; /* file name that was taken over, "" otherwise */
 };
 

@@ -74,8 +74,15 @@ int partial_reserve(struct partial *pt, uint64_t at, uint64_t bytes, struct hfp_
 int partial_sync(struct partial *pt, int64_t unix_s, struct hfp_err *err)
 {
     int rc = io_fdatasync(pt->fd, err, pt->name);
-    if (rc || !pt->digests)
+    if (!rc && pt->digests)
+        rc = digests_beat(pt->digests, unix_s, err);
+    if (!rc && pt->digests)
+        rc = digests_sync(pt->digests, err);
+    if (rc || pt->named)
         return rc;
-    rc = digests_beat(pt->digests, unix_s, err);
-    return rc ? rc : digests_sync(pt->digests, err);
+    rc = io_fsync(pt->dir, err, "the folder of partials");
+    if (!rc)
+        rc = store_sync_folders(pt->store, err);
+    pt->named = rc == HFP_OK;
+    return rc;
 }

@@ -63,6 +63,22 @@ int ref_read(char out[COMMIT_HEX + 1], int64_t *mtime_unix_s, const struct store
     return err_set(err, HFP_E_NO_REVISION, "the cache knows no revision %.100s of %s", revision, s->repo);
 }
 
+int ref_prepare(const struct store *s, const char *revision, struct hfp_err *err)
+{
+    char name[REF_NAME_MAX];
+    int dir = -1;
+    int rc = ref_place(name, &dir, s, revision, err);
+    if (rc || !s->writable || dir < 0)
+        return rc;
+    rc = store_make_parents(s, dir, name, err);
+    for (const char *c = name; !rc && (c = strchr(c, '/')); c++) {
+        char folder[REF_NAME_MAX];
+        snprintf(folder, sizeof folder, "%.*s", (int)(c - name), name);
+        rc = io_fsync_entry(dir, folder, err);
+    }
+    return rc ? err_wrap(err, "ref %.100s", revision) : HFP_OK;
+}
+
 int ref_write(const struct store *s, const char *revision, const char *commit, struct hfp_err *err)
 {
     char name[REF_NAME_MAX], tmp[64], old[COMMIT_HEX + 1];

@@ -10,6 +10,8 @@
 /* HFP_E_NO_REVISION when absent or not a commit. *mtime_unix_s (may be NULL) is when it was written. */
 int ref_read(char out[COMMIT_HEX + 1], int64_t *mtime_unix_s, const struct store *s, const char *revision,
              struct hfp_err *err);
+/* Before ref_write(), beside other work: makes the folders the ref stands in, and makes them durable. */
+int ref_prepare(const struct store *s, const char *revision, struct hfp_err *err);
 int ref_write(const struct store *s, const char *revision, const char *commit, struct hfp_err *err);
 
 #endif

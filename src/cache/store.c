@@ -50,6 +50,8 @@ static int make_folders(const struct store *s, int dir, const char *path, bool w
         part[i] = 0;
         if (io->mkdirat(dir, part, 0777) == 0) {
             store_adopt_owner(s, dir, part);
+            if (dir == AT_FDCWD) /* once in the life of a cache; the folders below are synced with what they hold */
+                io_fsync_entry(dir, part, NULL);
         } else if (errno != EEXIST) {
             int saved = errno;
             struct stat st; /* a read-only file system says EROFS for a folder that is there */
@@ -219,6 +221,17 @@ static int open_local(struct store *s, const struct store_spec *spec, struct hfp
         write_once(s, s->local_notes, ".gitignore", "*");
     }
     return rc;
+}
+
+int store_sync_folders(const struct store *s, struct hfp_err *err)
+{
+    const int dirs[] = { s->is_local ? s->local_notes : s->repo_dir, s->is_local ? s->local : s->hub };
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        int rc = dirs[i] < 0 ? HFP_OK : io_fsync(dirs[i], err, s->root_text);
+        if (rc)
+            return rc;
+    }
+    return HFP_OK;
 }
 
 static void store_freep(struct store **s)

@@ -130,7 +130,6 @@ int trees_write(const struct store *s, const char *commit, const struct listing 
         return rc;
     }
     store_adopt_owner(s, dir, name);
-    AUTO(fd_closep) int trees = -1;
-    rc = io_open_dir(&trees, dir, "trees", false, err);
-    return rc ? rc : io_fsync(trees, err, "trees");
+    rc = io_fsync_entry(dir, name, err);
+    return rc ? rc : io_fsync_entry(dir, "trees", err); /* it may be new */
 }

@@ -8,13 +8,6 @@
 
 #define RENAME_TRIES 3 /* each failure means that the partial was pruned between our look and the rename */
 
-static int sync_folder(int dir, const char *name, struct hfp_err *err)
-{
-    AUTO(fd_closep) int fd = -1;
-    int rc = io_open_dir(&fd, dir, name, false, err);
-    return rc ? rc : io_fsync(fd, err, name);
-}
-
 /* What a fresh file here would get: a taken-over partial may have been made by another user or umask. */
 static int set_mode(const struct place *p, struct partial *pt, const struct stat *st, struct hfp_err *err)
 {
@@ -83,17 +76,10 @@ static int move_final(const struct place *p, struct partial *pt, struct hfp_err 
     return rc;
 }
 
-/* One fsync per large file. Small ones share that of publish_settle(): what power loss takes is fetched again. */
+/* One fsync per large file. Small ones share that of publish_settle_blobs(): what power loss takes is fetched again. */
 static int sync_name(const struct place *p, struct hfp_err *err)
 {
-    char folder[sizeof p->final_name];
-    const char *slash = strrchr(p->final_name, '/');
-    if (blocks_of(p->size_bytes) <= 1)
-        return HFP_OK;
-    if (!slash)
-        return io_fsync(p->final_dir, err, "the folder of the published file");
-    snprintf(folder, sizeof folder, "%.*s", (int)(slash - p->final_name), p->final_name);
-    return sync_folder(p->final_dir, folder, err);
+    return blocks_of(p->size_bytes) <= 1 ? HFP_OK : io_fsync_entry(p->final_dir, p->final_name, err);
 }
 
 int publish_blob(const struct place *p, struct partial **pt, const uint8_t *first_block, int64_t unix_s,
@@ -136,25 +122,48 @@ void publish_prepare(struct partial *const *pts, size_t n)
         io->sync_range(pts[i]->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
-static int settle_folder(int dir, const char *name, struct hfp_err *err)
-{
-    int rc = sync_folder(dir, name, err);
-    return rc == HFP_E_NO_FILE ? HFP_OK : rc;
-}
-
 int publish_settle_blobs(const struct store *s, struct hfp_err *err)
 {
     int dir = s->is_local ? s->local : s->blobs;
     return s->writable && dir >= 0 ? io_fsync(dir, err, s->is_local ? "the folder" : "blobs") : HFP_OK;
 }
 
-int publish_settle_snapshot(const struct store *s, const char *commit, struct hfp_err *err)
+/* Every folder on the way to path, below root, that is not on the way to before too: a listing is sorted, so each comes
+ * once. One that is not there, or closed to us, holds no file of ours. */
+static int settle_way(int dir, const char *root, const char *path, const char *before, struct hfp_err *err)
 {
-    char name[32 + COMMIT_HEX];
-    if (!s->writable || s->is_local || s->repo_dir < 0)
+    char entry[PATH_NAME_MAX + 64];
+    for (size_t i = 0; path[i]; i++) {
+        if (path[i] != '/' || strncmp(path, before, i + 1) == 0)
+            continue;
+        struct hfp_err why = { 0 };
+        snprintf(entry, sizeof entry, "%s%.*s.", root, (int)(i + 1), path);
+        int rc = io_fsync_entry(dir, entry, &why);
+        if (rc && rc != HFP_E_NO_FILE && why.sys_errno != EACCES) {
+            if (err)
+                *err = why;
+            return rc;
+        }
+    }
+    return HFP_OK;
+}
+
+int publish_settle_snapshot(const struct store *s, const char *commit, const struct listing *l, struct hfp_err *err)
+{
+    char root[32 + COMMIT_HEX] = "";
+    int dir = s->is_local ? s->local : s->repo_dir;
+    const char *before = "";
+    if (!s->writable || dir < 0)
         return HFP_OK;
-    snprintf(name, sizeof name, "snapshots%s%.40s", commit ? "/" : "", commit ? commit : "");
-    return settle_folder(s->repo_dir, name, err);
+    if (!s->is_local)
+        snprintf(root, sizeof root, "snapshots/%.40s/", commit);
+    int rc = settle_way(dir, "", root, "", err);
+    for (size_t i = 0; !rc && i < listing_count(l); i++) {
+        const char *path = listing_at(l, i)->path;
+        rc = settle_way(dir, root, path, before, err);
+        before = path;
+    }
+    return rc;
 }
 
 void publish_snapshot_path(char *out, size_t out_size, const struct store *s, const char *commit)

@@ -6,6 +6,7 @@
 #ifndef HFP_COMMIT_PUBLISH_H
 #define HFP_COMMIT_PUBLISH_H
 
+#include "cache/listing.h"
 #include "cache/partial.h"
 #include "cache/receipt.h"
 
@@ -18,9 +19,10 @@ int publish_empty(const struct place *p, int64_t unix_s, struct hfp_err *err);
 /* Group commit: starts write-back of all, so that the fdatasync of each that follows finds little to do. */
 void publish_prepare(struct partial *const *pts, size_t n);
 /* Once per job, before the ref moves: makes the names of small files durable, which publish_blob() does alone only for
- * files of more than one block; and, when the links are made, a snapshot's entries, or those of snapshots/ (commit NULL). */
+ * files of more than one block; and, when the links are made, those in every folder of the snapshot, and in snapshots/.
+ * The folders above are store_sync_folders(). */
 int publish_settle_blobs(const struct store *s, struct hfp_err *err);
-int publish_settle_snapshot(const struct store *s, const char *commit, struct hfp_err *err);
+int publish_settle_snapshot(const struct store *s, const char *commit, const struct listing *l, struct hfp_err *err);
 /* The snapshot entry of path: a relative link to the blob; without symlinks the blob was published there already, and a
  * second path of the same content is copied. For --local-dir: the metadata note. Replaces what is wrong. */
 int publish_link(const struct place *p, const char *commit, const char *path, int64_t unix_s, struct hfp_err *err);

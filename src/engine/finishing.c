@@ -9,13 +9,14 @@
 
 /* All files are in place: what other tools read comes last, the ref last of all (design 4).
  *
- *   links -> blobs/, the snapshot, snapshots/ synced --+-> ref
- *   trees/ ---------------------------------------------'
+ *   links -> blobs/, the snapshot, folders above synced --+-> ref
+ *   trees/ -----------------------------------------------|
+ *   the folders of the ref -------------------------------'
  *
  * What does not wait for the other runs side by side: syncs at the same time share the disk's flush, and a start of one
  * small file is little else. */
 
-#define PARTS_MAX 6
+#define PARTS_MAX 7
 
 struct finish;
 struct finish_part {
@@ -112,20 +113,30 @@ static int settle_blobs(struct finish_part *part)
 static int settle_snapshot(struct finish_part *part)
 {
     const struct job *job = part->finish->job;
-    return publish_settle_snapshot(job->store, job->commit, &part->err);
+    return publish_settle_snapshot(job->store, job->commit, job->listing, &part->err);
 }
 
-static int settle_snapshots(struct finish_part *part)
+static int settle_folders(struct finish_part *part)
 {
-    return publish_settle_snapshot(part->finish->job->store, NULL, &part->err);
+    return store_sync_folders(part->finish->job->store, &part->err);
+}
+
+static bool moves_ref(const struct job *job)
+{
+    return !name_is_commit(job->spec.revision) && strcmp(job->commit, job->local_commit) != 0;
+}
+
+static int prepare_ref(struct finish_part *part)
+{
+    const struct job *job = part->finish->job;
+    return ref_prepare(job->store, job->spec.revision, &part->err);
 }
 
 static int finish_ref(struct finish_part *part)
 {
     const struct finish *f = part->finish;
     const struct job *job = f->job;
-    bool is_ref = !name_is_commit(job->spec.revision) && strcmp(job->commit, job->local_commit) != 0;
-    int rc = is_ref ? ref_write(job->store, job->spec.revision, job->commit, &part->err) : HFP_OK;
+    int rc = moves_ref(job) ? ref_write(job->store, job->spec.revision, job->commit, &part->err) : HFP_OK;
     if (!rc) /* with nothing fetched too: another tool may have finished what a killed run of ours began */
         partial_sweep_all(job->store, f->unix_s);
     return rc;
@@ -187,7 +198,7 @@ static void part_done(struct task *t)
     if (part->work == finish_links && part->err.code == HFP_OK) {
         part_begin(f, settle_blobs);
         part_begin(f, settle_snapshot);
-        part_begin(f, settle_snapshots);
+        part_begin(f, settle_folders);
     }
     if (f->left == 0)
         finish_rest(f);
@@ -214,6 +225,8 @@ void finishing_turn(struct job *job)
         part_begin(f, finish_links);
     if (job->listing_new && job->file_error.code == HFP_OK)
         part_begin(f, finish_trees);
+    if (moves_ref(job) && job->file_error.code == HFP_OK)
+        part_begin(f, prepare_ref);
     if (f->left == 0)
         finish_rest(f);
 }

@@ -1,7 +1,8 @@
 /* test_io.c: whole amounts or an error, files whole or not at all, whatever the kernel says in between (P1, P5).
  *
  * Seen red on purpose: an interrupted write failed; a short write passed for whole; what close says was not heard;
- * temporary files stayed; links were followed; descriptors survived exec; files had no limit. */
+ * temporary files stayed; links were followed; descriptors survived exec; files had no limit;
+ * the folder above was synced and not the one that holds the name. */
 #include "base/io.h"
 #include "tap.h"
 
@@ -14,6 +15,7 @@ static struct {
     size_t most;    /* no read or write moves more; 0: no limit */
     int write_errno, fsync_errno, rename_errno, close_errno, mkdir_errno;
     bool write_zero;
+    ino_t synced; /* what the last fsync was of */
 } mood;
 
 static bool interrupted(void)
@@ -54,6 +56,8 @@ static int fail_with(int errnum)
 
 static int moody_fsync(int fd)
 {
+    struct stat st;
+    mood.synced = fstat(fd, &st) == 0 ? st.st_ino : 0;
     return interrupted() ? -1 : mood.fsync_errno ? fail_with(mood.fsync_errno) : io_system.fsync(fd);
 }
 
@@ -199,6 +203,40 @@ static void test_folders(void)
     CHECK(io_mkdirs(top, deep, &err) == HFP_E_ARG, "a path without end is refused");
 }
 
+static ino_t inode_of(const char *path)
+{
+    struct stat st;
+    return fstatat(top, path, &st, 0) == 0 ? st.st_ino : 0;
+}
+
+/* A name survives power loss when the folder it stands in was synced, and not one above. */
+static void test_names_survive(void)
+{
+    static const struct {
+        const char *path, *folder;
+        int rc;
+    } rows[] = {
+        { "x", ".", HFP_OK },
+        { "a/x", "a", HFP_OK },
+        { "a/b/x", "a/b", HFP_OK },
+        { "a/b", "a", HFP_OK },
+        { "a/b/.", "a/b", HFP_OK },
+        { "no/x", NULL, HFP_E_NO_FILE },
+        { "whole/x", NULL, HFP_E_NO_FILE },
+    };
+    struct hfp_err err = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        mood.synced = 0;
+        int rc = io_fsync_entry(top, rows[i].path, &err);
+        CHECK(rc == rows[i].rc && mood.synced == (rows[i].folder ? inode_of(rows[i].folder) : 0), "%s: its folder",
+              rows[i].path);
+    }
+    CHECK(io_write_file(top, "a/b/new", top, "new.tmp", "x", 1, 0600, true, &err) == HFP_OK &&
+              mood.synced == inode_of("a/b"),
+          "a durable file: the folder it was moved to");
+    CHECK(io_fsync_entry(top, "/proc", &err) == HFP_OK && mood.synced == inode_of("/"), "the root has no folder above");
+}
+
 int main(void)
 {
     char path[] = "/tmp/test_io.XXXXXX", command[64];
@@ -216,6 +254,7 @@ int main(void)
     test_write_file();
     test_read_file();
     test_folders();
+    test_names_survive();
     close(top);
     snprintf(command, sizeof command, "rm -r %s", path);
     CHECK(system(command) == 0, "cleaned up");
