@@ -135,16 +135,7 @@ static ssize_t d_pwrite(int fd, const void *buf, size_t n, off_t at)
         n = 1 + (size_t)sim_random(n - 1); /* a short write */
     if (fd_direct[fd - FIRST_FD])
         n = MAX(n / DIRECT_ALIGN, 1) * DIRECT_ALIGN; /* of whole sectors */
-    end = (uint64_t)at + n;
-    if (end > i->size)
-        inode_resize(i, end);
-    memcpy(i->data + at, buf, n);
-    if (i->unsynced_n == i->unsynced_cap) {
-        i->unsynced_cap = i->unsynced_cap ? 2 * i->unsynced_cap : 8;
-        i->unsynced = realloc(i->unsynced, i->unsynced_cap * sizeof *i->unsynced);
-    }
-    i->unsynced[i->unsynced_n++] = (struct extent){ (uint64_t)at, n };
-    inode_touch(i);
+    inode_write(i, buf, n, (uint64_t)at);
     return (ssize_t)n;
 }
 

@@ -67,6 +67,7 @@ struct inode *entries_find(const struct entries *e, const char *name);
 void entries_set(struct entries *e, const char *name, struct inode *inode); /* NULL removes */
 void inode_touch(struct inode *i); /* mtime and ctime are now, and no two nows are the same */
 void inode_resize(struct inode *i, uint64_t size);
+void inode_write(struct inode *i, const void *buf, size_t n, uint64_t at); /* not durable until inode_sync() */
 void disk_close_all(void);
 void dir_change(struct inode *dir, const char *name, struct inode *inode, uint64_t group);
 void inode_sync(struct inode *i, bool data_only);

@@ -73,6 +73,19 @@ void inode_resize(struct inode *i, uint64_t size)
     i->size = size;
 }
 
+void inode_write(struct inode *i, const void *buf, size_t n, uint64_t at)
+{
+    if (at + n > i->size)
+        inode_resize(i, at + n);
+    memcpy(i->data + at, buf, n);
+    if (i->unsynced_n == i->unsynced_cap) {
+        i->unsynced_cap = i->unsynced_cap ? 2 * i->unsynced_cap : 8;
+        i->unsynced = realloc(i->unsynced, i->unsynced_cap * sizeof *i->unsynced);
+    }
+    i->unsynced[i->unsynced_n++] = (struct extent){ at, n };
+    inode_touch(i);
+}
+
 /* ---- paths ---- */
 
 static struct inode *walk(struct inode *base, const char *path, bool follow, struct inode **parent, char last[256],
