@@ -17,8 +17,10 @@ static void partial_name(char out[192], const struct place *p, const char *suffi
 static void set_names(struct partial *pt, const struct place *p, const char *suffix)
 {
     partial_name(pt->name, p, suffix, "incomplete");
-    if (pt->blocks > 1)
+    if (pt->blocks > 1) {
         partial_name(pt->digests_name, p, suffix, "digests");
+        partial_name(pt->chunks_name, p, suffix, "chunks");
+    }
 }
 
 /* The suffix in a data file's name: "" for <base>.incomplete. */
@@ -71,7 +73,7 @@ static int claim_fresh(struct partial *pt, const struct place *p, struct digests
     snprintf(info->data_suffix, sizeof info->data_suffix, "%s", suffix);
     int rc = digests_create(&pt->digests, pt->dir, pt->digests_name, info, err);
     if (rc) {
-        pt->name[0] = pt->digests_name[0] = 0;
+        pt->name[0] = pt->digests_name[0] = pt->chunks_name[0] = 0;
         return rc;
     }
     pt->fd = open_data(pt->dir, pt->name, O_CREAT | O_EXCL);
@@ -122,6 +124,20 @@ static int make_digests(struct partial *pt, const struct place *p, const struct 
     return rc;
 }
 
+/* The open map that lies beside the data, or, after a kill between two renames, beside the digests. A convenience: what
+ * is lost of it is chunks that are not known. */
+static void take_chunks(const struct partial *pt, const struct place *p, const struct leftover *l)
+{
+    char suffix[9], name[192];
+    suffix_of(suffix, p, l->data);
+    partial_name(name, p, suffix, "chunks");
+    if (io->renameat(pt->dir, name, pt->dir, pt->chunks_name) == 0 || !l->digests[0])
+        return;
+    suffix_of(suffix, p, l->digests);
+    partial_name(name, p, suffix, "chunks");
+    io->renameat(pt->dir, name, pt->dir, pt->chunks_name);
+}
+
 /* HFP_E_AGAIN: somebody was quicker, look again. HFP_E_FORBIDDEN: not ours to write, try the next. */
 static int take(struct partial *pt, const struct place *p, const struct leftover *l, struct digests_info *info,
                 struct hfp_err *err)
@@ -146,6 +162,7 @@ static int take(struct partial *pt, const struct place *p, const struct leftover
         return errno == ENOENT ? HFP_E_AGAIN : err_sys(err, HFP_E_IO, errno, "rename %s", l->data);
     if (!guess)
         rc = io_fsync(pt->dir, err, "the folder of partials");
+    take_chunks(pt, p, l);
     memcpy(info->data_suffix, suffix, sizeof suffix);
     if (!rc)
         rc = digests_set_info(pt->digests, info, err);
@@ -176,7 +193,7 @@ static void untake(struct partial *pt, bool made_digests)
     }
     digests_close(pt->digests);
     pt->digests = NULL;
-    pt->name[0] = pt->digests_name[0] = 0;
+    pt->name[0] = pt->digests_name[0] = pt->chunks_name[0] = 0;
 }
 
 static struct leftover *best_of(struct leftover *items, size_t n)
@@ -436,6 +453,8 @@ void partial_close(struct partial *pt, bool keep)
             io->unlinkat(pt->dir, pt->name, 0);
         if (pt->digests_name[0])
             io->unlinkat(pt->dir, pt->digests_name, 0);
+        if (pt->chunks_name[0])
+            io->unlinkat(pt->dir, pt->chunks_name, 0);
     }
     digests_close(pt->digests);
     fd_closep(&pt->fd);

@@ -2,7 +2,7 @@
  *
  * Names: <base>.<8 hex>.incomplete and beside it <base>.<8 hex>.digests. The caller holds the lock of the place (or
  * locks are void). Claim by rename: a dead owner's digests file is renamed to a fresh suffix (atomic: one wins), then
- * its data. Foreign leftovers (<base>.incomplete of huggingface_hub 0.x-1.17, <base>.<8 hex>.incomplete without digests
+ * its data; an open chunk map follows when it can. Foreign leftovers (<base>.incomplete of huggingface_hub 0.x-1.17, <base>.<8 hex>.incomplete without digests
  * of 1.18+) are taken over by rename as guesses. Several candidates: the one with most recorded blocks wins, the other
  * dead ones are removed by partial_sweep() after publishing. */
 #ifndef HFP_CACHE_PARTIAL_H
@@ -22,6 +22,8 @@ struct partial {
     bool dir_borrowed;          /* it is the store's: a small file opens no folder */
     char name[192];             /* <base>.<8 hex>.incomplete */
     char digests_name[192];
+    char chunks_name
+        [192]; /* <base>.<8 hex>.chunks: the open chunk map (cache/chunks.h), when there is one; "" for one block */
     struct digests *digests; /* NULL for files of one block: there is nothing to resume */
     uint64_t size_bytes;
     uint64_t blocks;

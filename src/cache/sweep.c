@@ -6,6 +6,26 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Open chunk maps go with the digests of the same name; without them they are nobody's. */
+static void sweep_chunks(int dir, const char *base)
+{
+    size_t len = strlen(base);
+    int again = io_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
+    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
+    if (!list)
+        fd_closep(&again);
+    for (struct dirent *e; list && (e = io->readdir(list));) {
+        char digests[192];
+        const char *end = strrchr(e->d_name, '.');
+        if (strncmp(e->d_name, base, len) != 0 || e->d_name[len] != '.' || end == e->d_name + len ||
+            strcmp(end, ".chunks") != 0)
+            continue;
+        int n = snprintf(digests, sizeof digests, "%.*s.digests", (int)(end - e->d_name), e->d_name);
+        if (n < (int)sizeof digests && !io_exists(dir, digests))
+            io->unlinkat(dir, e->d_name, 0);
+    }
+}
+
 static void sweep(const struct place *p, int64_t unix_s)
 {
     AUTO_FREE struct leftover *items = NULL;
@@ -25,6 +45,7 @@ static void sweep(const struct place *p, int64_t unix_s)
         if (items[i].digests[0])
             io->unlinkat(dir, items[i].digests, 0);
     }
+    sweep_chunks(dir, p->part_base);
 }
 
 void partial_sweep(const struct place *p, int64_t unix_s)
@@ -33,12 +54,13 @@ void partial_sweep(const struct place *p, int64_t unix_s)
         sweep(p, unix_s);
 }
 
-/* The etag of "<etag>.<anything>.incomplete|digests" or "<etag>.incomplete". */
+/* The etag of "<etag>.<anything>.incomplete|digests|chunks" or "<etag>.incomplete". */
 static bool etag_of(char etag[65], const char *name)
 {
     size_t n = strspn(name, "0123456789abcdef");
     const char *end = strrchr(name, '.');
-    if ((n != 40 && n != 64) || name[n] != '.' || (strcmp(end, ".incomplete") != 0 && strcmp(end, ".digests") != 0))
+    if ((n != 40 && n != 64) || name[n] != '.' ||
+        (strcmp(end, ".incomplete") != 0 && strcmp(end, ".digests") != 0 && strcmp(end, ".chunks") != 0))
         return false;
     memcpy(etag, name, n);
     etag[n] = 0;

@@ -1,7 +1,7 @@
 /* Promises of verify/rechunk: a right file gives the chunks its reconstruction names, cut by either rule, in terms of any
  * length; a whole xorb proves its terms; what is damaged is never proved, and the terms beside it still are; what does
  * not follow, or is not there, is said. Seen red on purpose: the legacy rule left out, a term's last chunk lost, the count not
- * compared, a xorb followed over a gap or over a misfit, rechunk_is() with a part of the file. */
+ * compared. */
 #include "cache_fixture.h"
 #include "verify/rechunk.h"
 #include "xet/chunker.h"
