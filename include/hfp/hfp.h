@@ -98,7 +98,8 @@ enum hfp_verb {
     HFP_PULL,   /* fetch what is missing, prove, publish */
     HFP_VERIFY, /* read the disk and prove it against the Hub's list; changes nothing but receipts */
     HFP_REPAIR, /* find damaged blocks by the receipts' digests and fetch only those */
-    HFP_PLAN    /* the dry run: what a pull would do; writes nothing */
+    HFP_PLAN,   /* the dry run: what a pull would do; writes nothing */
+    HFP_INDEX   /* write the chunk maps of files in place that are in the Xet store too, so that new revisions can use them */
 };
 
 enum hfp_repo_type { HFP_MODEL, HFP_DATASET, HFP_SPACE };
@@ -106,7 +107,8 @@ enum hfp_family { HFP_ANY_FAMILY, HFP_IPV4, HFP_IPV6 };
 /* Files larger than 1 MiB past the page cache (O_DIRECT), where the file system takes it. AUTO: what need not be read
  * back to be hashed; ON: all whole blocks; OFF: none, so that who loads the files next finds them in memory. */
 enum hfp_direct_io { HFP_DIRECT_AUTO, HFP_DIRECT_ON, HFP_DIRECT_OFF };
-/* Where a file is in the Xet store too: auto begins with HTTP and changes over when that cannot go on, on begins with Xet. */
+/* Where a file is in the Xet store too: auto begins with HTTP and changes over when that cannot go on,
+ * but with Xet where chunks of the repository are here already; on begins with Xet. */
 enum hfp_xet { HFP_XET_AUTO, HFP_XET_ON, HFP_XET_OFF };
 
 struct hfp_config {
@@ -226,6 +228,8 @@ struct hfp_status {
     uint32_t fronts;
     struct hfp_front front[HFP_FRONTS];
     /* for the end summary */
+    uint64_t indexed_files; /* HFP_INDEX: those that have a chunk map now */
+    uint64_t copied_bytes; /* of received_bytes: chunks that lay in other files here (Xet) */
     uint64_t kept_bytes, adopted_bytes, fetched_bytes, repaired_bytes, refetched_bytes;
     uint64_t fetch_bytes, fetch_files; /* the plan: what had to come over the wire */
     uint64_t prove_bytes, prove_files; /* the plan: here already, to be hashed before it is believed */

@@ -77,6 +77,8 @@ static void sources(struct screen *s, const struct job_result *r)
         text_fmt(list_next(&l), "kept %s from an earlier run", size_text(a, st->kept_bytes));
     if (st->adopted_bytes)
         text_fmt(list_next(&l), "took over %s from another tool", size_text(a, st->adopted_bytes));
+    if (st->copied_bytes)
+        text_fmt(list_next(&l), "copied %s from files that were here", size_text(a, st->copied_bytes));
     if (st->fetched_bytes)
         text_fmt(list_next(&l), "fetched %s (wire %s)", size_text(a, st->fetched_bytes), size_text(b, st->wire_bytes));
     if (st->repaired_bytes) {
@@ -157,16 +159,30 @@ static void repaired(struct screen *s, const struct job_result *r)
     }
 }
 
+static void indexed(struct screen *s, const struct job_result *r)
+{
+    struct text t;
+    char time[UNIT_TEXT];
+    uint64_t n = r->status.indexed_files;
+    title(s, &t, r, "indexed");
+    text_fmt(&t, ": %" PRIu64 " file%s with a chunk map in %s", n, plural(n), elapsed_text(time, r->status.elapsed_ns));
+    screen_print(s, &t);
+}
+
 void say_success(struct screen *s, const struct job_result *r)
 {
     const struct hfp_status *st = &r->status;
     char time[UNIT_TEXT], rate[UNIT_TEXT];
     struct text t;
+    if (r->verb == HFP_INDEX) {
+        indexed(s, r);
+        return;
+    }
     if (r->verb == HFP_VERIFY || r->verb == HFP_REPAIR) {
         (r->verb == HFP_VERIFY ? verified : repaired)(s, r);
         return;
     }
-    if (st->fetched_bytes == 0 && st->repaired_bytes == 0 && st->adopted_bytes == 0) {
+    if (st->fetched_bytes == 0 && st->copied_bytes == 0 && st->repaired_bytes == 0 && st->adopted_bytes == 0) {
         already_here(s, r);
         return;
     }

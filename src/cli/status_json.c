@@ -120,6 +120,8 @@ static void add_counts(cJSON *o, const struct hfp_status *st)
         { "quiet_ms", st->quiet_ns / 1000000 },
         { "kept_bytes", st->kept_bytes },
         { "adopted_bytes", st->adopted_bytes },
+        { "indexed_files", st->indexed_files },
+        { "copied_bytes", st->copied_bytes },
         { "fetched_bytes", st->fetched_bytes },
         { "repaired_bytes", st->repaired_bytes },
         { "refetched_bytes", st->refetched_bytes },

@@ -7,13 +7,14 @@
 #include <stdlib.h>
 
 static const char *const state_names[BLOB_STATES] = { "none",   "new",     "claim", "locked", "prove", "fetch",
-                                                      "repair", "publish", "link",  "close",  "end" };
+                                                      "repair", "publish", "link",  "index",  "close", "end" };
 
 /* NEW -> CLAIM -> FETCH -> PUBLISH -> END is the usual way. An empty cell is a bug in us. */
 static const uint8_t blob_next[BLOB_STATES][BLOBEV_COUNT] = {
     [BLOB_NEW] = { [BLOBEV_CLAIM] = BLOB_CLAIM,
                    [BLOBEV_PRESENT] = BLOB_PROVE,
                    [BLOBEV_HERE] = BLOB_LINK,
+                   [BLOBEV_INDEX] = BLOB_INDEX,
                    [BLOBEV_VERIFIED] = BLOB_END },
     [BLOB_CLAIM] = { [BLOBEV_LOCKED] = BLOB_LOCKED,
                      [BLOBEV_PRESENT] = BLOB_PROVE,
@@ -23,12 +24,14 @@ static const uint8_t blob_next[BLOB_STATES][BLOBEV_COUNT] = {
     [BLOB_LOCKED] = { [BLOBEV_CLAIM] = BLOB_CLAIM, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_PROVE] = { [BLOBEV_RIGHT] = BLOB_LINK,
                      [BLOBEV_WRONG] = BLOB_CLAIM,
+                     [BLOBEV_INDEX] = BLOB_INDEX,
                      [BLOBEV_VERIFIED] = BLOB_END,
                      [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_FETCH] = { [BLOBEV_RIGHT] = BLOB_PUBLISH, [BLOBEV_WRONG] = BLOB_REPAIR, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_REPAIR] = { [BLOBEV_RIGHT] = BLOB_PUBLISH, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_PUBLISH] = { [BLOBEV_PUBLISHED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_LINK] = { [BLOBEV_PUBLISHED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_INDEX] = { [BLOBEV_VERIFIED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_CLOSE] = { [BLOBEV_CLOSED] = BLOB_END },
 };
 
@@ -74,6 +77,8 @@ void blob_free(struct blob *b)
         return;
     assert(b->busy == 0 && b->kept_count == 0 && !b->partial);
     sourcing_end(b);
+    delta_end(b);
+    indexing_end(b);
     fetch_free(b->again);
     digest_free(b->digest);
     opinion_free(b->opinion);
@@ -119,6 +124,9 @@ static void enter(struct blob *b)
         fetch_free(ptr_steal(&b->again));
         running_ready(b);
         break;
+    case BLOB_INDEX:
+        indexing_begin(b);
+        break;
     case BLOB_CLOSE:
         errand_begin(b, ERRAND_CLOSE);
         break;
@@ -135,7 +143,11 @@ void blob_begin(struct blob *b)
     const struct job *job = b->job;
     enum plan_action action = job->plan->blob[b->index].action;
     bool read_it = action == PLAN_HERE && (job->spec.verb == HFP_VERIFY || job->spec.verb == HFP_REPAIR);
-    if (action == PLAN_PROVE || read_it)
+    if (job->spec.verb == HFP_INDEX && !indexing_wants(b))
+        blob_move(b, BLOBEV_VERIFIED);
+    else if (job->spec.verb == HFP_INDEX && action == PLAN_HERE)
+        blob_move(b, BLOBEV_INDEX);
+    else if (action == PLAN_PROVE || read_it)
         blob_move(b, BLOBEV_PRESENT);
     else if (action == PLAN_HERE)
         blob_move(b, BLOBEV_HERE);
@@ -186,6 +198,8 @@ void blob_turn(struct blob *b, uint64_t now_ns)
     }
     if (b->state == BLOB_LOCKED)
         lock_turn(b, now_ns);
+    if (b->state == BLOB_INDEX)
+        b->source_next_ns = indexing_turn(b, now_ns);
     if (b->state == BLOB_FETCH || b->state == BLOB_REPAIR) {
         b->source_next_ns = sourcing_turn(b, now_ns);
         pipeline_front(b);

@@ -71,6 +71,8 @@ static int claim_locked(struct errand_task *e)
                  : partial_claim(&b->partial, &b->place, b->job->commit, spec->force, e->unix_s, &e->err);
     if (!rc && !b->small && b->job->core->config.user.direct_io != HFP_DIRECT_OFF)
         partial_open_direct(b->partial);
+    if (!rc)
+        delta_claimed(b);
     return rc;
 }
 
@@ -198,6 +200,10 @@ static void errand_done(struct task *t)
         locked(b, e);
     if (e->errand == ERRAND_PROVE)
         proved(b, e);
+    if (e->errand == ERRAND_PROVE && b->job->spec.verb == HFP_INDEX) {
+        blob_move(b, e->outcome == BLOBEV_RIGHT ? BLOBEV_INDEX : BLOBEV_VERIFIED);
+        return;
+    }
     if (e->errand == ERRAND_PROVE && b->job->spec.verb == HFP_VERIFY) {
         running_verified(b, e->outcome == BLOBEV_RIGHT);
         return;

@@ -7,6 +7,8 @@
 
 #include "base/pool.h"
 #include "base/work.h"
+#include "cache/chunk_index.h"
+#include "cache/chunks.h"
 #include "cache/refs.h"
 #include "commit/publish.h"
 #include "engine/core.h"
@@ -100,6 +102,8 @@ struct job {
     struct group *group;
     struct xet_session *xet; /* once a content wants it */
     struct patience xet_patience;
+    struct chunk_index *held; /* chunks that lie in files of this repository; NULL: not looked, or none */
+    bool held_building;       /* large files wait for it */
 
     uint32_t scanned, scan_asked; /* blobs with facts; blobs handed to scan tasks */
     uint32_t next_blob;
@@ -137,6 +141,7 @@ enum blob_state {
     BLOB_REPAIR,
     BLOB_PUBLISH,
     BLOB_LINK,
+    BLOB_INDEX,
     BLOB_CLOSE,
     BLOB_END,
     BLOB_STATES
@@ -151,6 +156,7 @@ enum blob_event {
     BLOBEV_WRONG,
     BLOBEV_PUBLISHED,
     BLOBEV_VERIFIED,
+    BLOBEV_INDEX,
     BLOBEV_FAIL,
     BLOBEV_CLOSED,
     BLOBEV_COUNT
@@ -178,6 +184,10 @@ struct blob {
     struct fetch *fetch, *again;
     struct xet_fetch *xet; /* instead of fetch, when over_xet */
     bool over_xet, xet_failed, http_failed;
+    unsigned xet_tasks;          /* of its sources, also of one that was left */
+    struct chunks *chunks;       /* the open map of the partial, once it came over Xet */
+    struct chunk_index *own;     /* what an earlier run has written of it */
+    struct indexing *indexing;   /* the verb index is at it */
     struct hfp_err source_error; /* why the last one could not go on */
     unsigned changed_round;      /* of the patience when the source was changed last */
     uint64_t changed_ns, source_next_ns;
@@ -300,6 +310,7 @@ void keeping_drop(struct blob *b);
 uint64_t keeping_turn(struct core *c, uint64_t now_ns); /* before the transfer's: it hands on what is given back */
 
 /* sourcing.c: over HTTP or Xet */
+int sourcing_session(struct job *job, struct hfp_err *err); /* job->xet is there after it */
 int sourcing_begin(struct blob *b, struct hfp_err *err);
 void sourcing_end(struct blob *b);
 void sourcing_want(struct blob *b, uint64_t block);
@@ -311,6 +322,20 @@ uint64_t sourcing_turn(struct blob *b, uint64_t now_ns);
 void sourcing_renewed(struct blob *b); /* the machine slept: what is being asked is asked again */
 bool sourcing_look(struct fetch_look *out, const struct blob *b);
 bool sourcing_decodes(const struct job *job, const struct listed_file *f); /* it will take a decoder's memory */
+
+/* delta.c: chunks that are here need not come */
+void delta_begin(struct job *job);  /* looks which there are */
+void delta_claimed(struct blob *b); /* on a worker: and in its own partial */
+bool delta_possible(const struct blob *b);
+void delta_source(struct blob *b, struct xet_fetch_spec *spec, struct xet_fetch_events *events);
+void delta_publish(struct blob *b); /* on a worker, before the file gets its name: its map is sealed */
+void delta_end(struct blob *b);
+
+/* indexing.c: the verb index */
+bool indexing_wants(const struct blob *b);
+void indexing_begin(struct blob *b);
+uint64_t indexing_turn(struct blob *b, uint64_t now_ns);
+void indexing_end(struct blob *b);
 
 /* repairing.c: the hash was wrong */
 void repairing_begin(struct blob *b);

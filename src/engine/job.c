@@ -55,7 +55,7 @@ static int spec_check(const struct hfp_job_spec *spec, struct hfp_err *err)
 {
     if (!spec->repo)
         return err_set(err, HFP_E_ARG, "repo is missing");
-    if ((unsigned)spec->verb > HFP_PLAN || (unsigned)spec->type > HFP_SPACE)
+    if ((unsigned)spec->verb > HFP_INDEX || (unsigned)spec->type > HFP_SPACE)
         return err_set(err, HFP_E_ARG, "unknown verb or repository type");
     if (spec->force && spec->offline)
         return err_set(err, HFP_E_ARG, "force and offline exclude one another");
@@ -105,6 +105,7 @@ void job_free(struct job *job)
     api_free(job->api);
     group_free(job->group);
     xet_session_free(job->xet);
+    chunk_index_free(job->held);
     plan_free(job->plan);
     listing_free(job->listing);
     store_free(job->store);

@@ -45,7 +45,7 @@ static void opened(struct job *job, struct open_task *o)
     job->store = ptr_steal(&o->store);
     snprintf(job->local_commit, sizeof job->local_commit, "%s", o->local_commit);
     job->ref_unix_s = o->ref_unix_s;
-    bool reads_cache = job->spec.verb == HFP_VERIFY || job->spec.verb == HFP_REPAIR;
+    bool reads_cache = job->spec.verb == HFP_VERIFY || job->spec.verb == HFP_REPAIR || job->spec.verb == HFP_INDEX;
     if (name_is_commit(job->spec.revision))
         snprintf(job->commit, sizeof job->commit, "%s", job->spec.revision);
     else if ((job->local_only || reads_cache) && job->local_commit[0])

@@ -40,6 +40,7 @@ void running_begin(struct job *job)
     }
     group_limit(job->group, job->spec.limit_bytes_per_s);
     group_pause(job->group, job->paused);
+    delta_begin(job);
 }
 
 /* ---- feeding ---- */
@@ -59,6 +60,8 @@ static bool room_for(struct job *job, const struct plan_blob *pb)
     unsigned most = active == &job->active_prove   ? PROVE_ACTIVE_MAX
                     : active == &job->active_small ? SMALL_ACTIVE_MAX
                                                    : LARGE_ACTIVE_MAX;
+    if (active == &job->active_large && job->held_building)
+        return false;
     return *active < most && job->unpublished < UNPUBLISHED_MAX;
 }
 
@@ -90,7 +93,10 @@ static void feed(struct job *job)
         (*b->active)++;
         b->next = job->blobs;
         job->blobs = b;
-        if (job->spec.verb == HFP_VERIFY && (pb->action == PLAN_FETCH || pb->action == PLAN_EMPTY)) {
+        bool absent = pb->action == PLAN_FETCH || pb->action == PLAN_EMPTY;
+        if (job->spec.verb == HFP_INDEX && absent) {
+            blob_move(b, BLOBEV_VERIFIED);
+        } else if (job->spec.verb == HFP_VERIFY && (pb->action == PLAN_FETCH || pb->action == PLAN_EMPTY)) {
             const char *text = pb->wrong_size ? "its size is not what the Hub lists" : "missing";
             job->files_damaged += pb->wrong_size;
             job->files_missing += !pb->wrong_size;
@@ -116,6 +122,7 @@ struct publish_task {
 
 static int publish_one(struct job *job, struct blob *b, int64_t unix_s, struct hfp_err *err)
 {
+    delta_publish(b);
     int rc = publish_blob(&b->place, &b->partial, b->small ? b->small_block : NULL, unix_s, err);
     uint32_t first = links_come_last(&b->place) ? UINT32_MAX : job->plan->blob[b->index].file;
     for (uint32_t f = first; !rc && f != UINT32_MAX; f = job->plan->next_file[f])
@@ -282,7 +289,7 @@ void running_ended(struct blob *b)
     leave_active(b);
     job->unpublished -= b->queued;
     job->wake = true;
-    if (job->spec.verb == HFP_VERIFY && !b->failed)
+    if ((job->spec.verb == HFP_VERIFY || job->spec.verb == HFP_INDEX) && !b->failed)
         return;
     if (b->published || !b->failed)
         ended_well(job, b);
@@ -296,7 +303,7 @@ void running_verified(struct blob *b, bool right)
 {
     struct job *job = b->job;
     const struct plan_blob *pb = &job->plan->blob[b->index];
-    if (right && !pb->linked) {
+    if (right && !pb->linked && job->spec.verb == HFP_VERIFY) {
         job->files_missing++;
         note_file(job, b->file, HFP_FILE_MISSING, "not in the snapshot");
         running_name_file(job, b->file->path, "not in the snapshot");
@@ -340,6 +347,9 @@ static void all_done(struct job *job)
             job_end(job, &err);
         else
             job_end(job, NULL);
+    } else if (job->spec.verb == HFP_INDEX) {
+        bool damaged = job->files_damaged > 0 && verify_verdict(job, &err) != HFP_OK;
+        job_end(job, damaged ? &err : job->file_error.code != HFP_OK ? &job->file_error : NULL);
     } else {
         job_step(job, STEP_FINISH);
     }
@@ -351,7 +361,7 @@ void running_turn(struct job *job, uint64_t now_ns)
         job->step_begun = true;
         running_begin(job);
         if (!job->ending && !job->paused)
-            job_move(job, job->status.fetch_bytes > 0 ? HFP_DOWNLOADING : HFP_VERIFYING);
+            job_move(job, job->status.fetch_bytes > 0 && job->spec.verb != HFP_INDEX ? HFP_DOWNLOADING : HFP_VERIFYING);
     }
     feed(job);
     for (struct blob *b = job->blobs; b; b = b->next)
@@ -369,7 +379,7 @@ uint64_t running_next_ns(const struct job *job, uint64_t now_ns)
     for (const struct blob *b = job->blobs; b; b = b->next) {
         if (b->state == BLOB_LOCKED)
             next = MIN(next, b->locked_retry_ns);
-        if (b->state == BLOB_FETCH)
+        if (b->state == BLOB_FETCH || b->state == BLOB_INDEX)
             next = MIN(next, b->source_next_ns);
         if (b->unsynced_bytes > 0)
             next = MIN(next, MAX(b->sync_ns + 5 * NS_PER_S, now_ns + NS_PER_S));

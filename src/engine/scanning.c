@@ -207,9 +207,10 @@ static void planned(struct job *job)
     job->work_done = sums.fetch_files > 0 || sums.prove_files > 0 || !sums.all_linked || job->spec.verb == HFP_REPAIR;
     bool needs = sums.fetch_files > 0 || sums.prove_files > 0 || !sums.all_linked || job->spec.verb == HFP_REPAIR ||
                  job->listing_new || strcmp(job->commit, job->local_commit) != 0; /* receipts, trees/, the ref */
+    needs |= job->spec.verb == HFP_INDEX;
     if (writes && check_space(job, &sums, &err) != HFP_OK)
         job_end(job, &err);
-    else if (writes && needs)
+    else if ((writes || job->spec.verb == HFP_INDEX) && needs)
         resolving_open(job, true);
     else
         job_step(job, STEP_RUN);

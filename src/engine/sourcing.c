@@ -20,7 +20,7 @@ static bool xet_possible(const struct blob *b)
 /* Over Xet from the start? HTTP costs less where nothing is known of the chunks. */
 static bool xet_first(const struct blob *b)
 {
-    return b->job->core->config.user.xet == HFP_XET_ON && xet_possible(b);
+    return (b->job->core->config.user.xet == HFP_XET_ON || delta_possible(b)) && xet_possible(b);
 }
 
 bool sourcing_decodes(const struct job *job, const struct listed_file *f)
@@ -46,7 +46,7 @@ static int64_t session_unix_s(void *ctx)
     return core_unix_s(ctx);
 }
 
-static int session(struct job *job, struct hfp_err *err)
+int sourcing_session(struct job *job, struct hfp_err *err)
 {
     if (job->xet)
         return HFP_OK;
@@ -105,6 +105,7 @@ static void on_busy(void *ctx, int change)
 {
     struct blob *b = ctx;
     b->busy = (unsigned)((int)b->busy + change);
+    b->xet_tasks = (unsigned)((int)b->xet_tasks + change);
     b->job->busy = (unsigned)((int)b->job->busy + change);
 }
 
@@ -122,11 +123,12 @@ static int open_xet(struct blob *b, struct hfp_err *err)
                                        .read = on_read,
                                        .busy = on_busy,
                                        .ctx = b };
-    int rc = session(job, err);
+    int rc = sourcing_session(job, err);
     if (rc)
         return rc;
     spec.session = job->xet;
     xet_hash_listed(&spec.file, b->file);
+    delta_source(b, &spec, &events);
     return xet_fetch_new(&b->xet, job->group, &spec, &events, err);
 }
 

@@ -24,7 +24,8 @@ void status_counts(struct job *job)
         return;
     const struct group_stats *g = group_stats(job->group);
     s->wire_bytes = g->wire_bytes;
-    s->fetched_bytes = g->received_bytes;
+    s->copied_bytes = g->copied_bytes;
+    s->fetched_bytes = g->received_bytes - g->copied_bytes;
     s->requests += g->requests;
     s->connections_lost = g->lost;
     memcpy(s->errors, g->errors, sizeof s->errors);

@@ -64,6 +64,7 @@ const struct peer_name *transfer_peer(const struct transfer *t, uint16_t peer);
 struct group_stats {
     uint64_t wire_bytes;     /* every body byte, repeats included */
     uint64_t received_bytes; /* distinct bytes of fetches that count */
+    uint64_t copied_bytes;   /* of received_bytes: read from files that were here */
     uint64_t requests, lost;
     uint64_t errors[HFP_CODE_COUNT];
 };

@@ -38,17 +38,17 @@ void xet_decoder_term(struct xet_decoder *d, const struct xet_decode_term *t)
 }
 
 /* A chunk of the term: its place is known by the lengths of those before it. */
-static int take_chunk(struct xet_decoder *d, const struct xet_record *r, const struct xet_hash *hash,
-                      const uint8_t *plain, struct hfp_err *err)
+int xet_decoder_chunk(struct xet_decoder *d, uint32_t index, const uint8_t *plain, uint32_t bytes,
+                      const struct xet_hash *hash, struct hfp_err *err)
 {
     const struct xet_decode_term *t = &d->term;
-    if (d->at + r->plain_bytes > t->file_offset + t->unpacked_bytes)
+    if (d->at + bytes > t->file_offset + t->unpacked_bytes)
         return err_set(err, HFP_E_PROTO,
                        "chunks %" PRIu32 " to %" PRIu32 " of a xorb hold more than the promised %" PRIu32 " bytes",
                        t->chunk_start, t->chunk_end, t->unpacked_bytes);
     d->plain = plain;
-    d->plain_bytes = r->plain_bytes;
-    return d->seen ? d->seen(d->seen_ctx, t, r->index, d->at, r->plain_bytes, hash, err) : HFP_OK;
+    d->plain_bytes = bytes;
+    return d->seen ? d->seen(d->seen_ctx, t, index, d->at, bytes, hash, err) : HFP_OK;
 }
 
 static int next_chunk(struct xet_decoder *d, bool *got, const uint8_t **input, size_t *n, struct hfp_err *err)
@@ -67,7 +67,7 @@ static int next_chunk(struct xet_decoder *d, bool *got, const uint8_t **input, s
     d->next_chunk = r.index + 1;
     if (r.index < d->term.chunk_start || r.index >= d->term.chunk_end)
         return HFP_OK; /* a range wider than its only term */
-    return take_chunk(d, &r, &hash, plain, err);
+    return xet_decoder_chunk(d, r.index, plain, r.plain_bytes, &hash, err);
 }
 
 /* Of the chunk in hand: what lies before the first wanted byte and behind the last is dropped, the rest goes out. */
@@ -83,6 +83,14 @@ static void put_out(struct xet_decoder *d, uint8_t *block)
     d->plain += used;
     d->plain_bytes -= (uint32_t)used;
     d->at += used;
+}
+
+bool xet_decoder_put(struct xet_decoder *d, uint8_t *block)
+{
+    uint64_t was = d->out;
+    if (d->plain_bytes > 0)
+        put_out(d, block);
+    return d->out > was && (d->out % BLOCK_BYTES == 0 || d->out == d->end);
 }
 
 /* With the last term the input is over too, but for a footer, which the stream knows. */
@@ -101,10 +109,7 @@ int xet_decode(struct xet_decoder *d, enum xet_decode_stop *stop, uint8_t *block
                struct hfp_err *err)
 {
     for (;;) {
-        uint64_t was = d->out;
-        if (d->plain_bytes > 0)
-            put_out(d, block);
-        if (d->out > was && (d->out % BLOCK_BYTES == 0 || d->out == d->end)) {
+        if (xet_decoder_put(d, block)) {
             *stop = XET_WANTS_BLOCK;
             return HFP_OK;
         }

@@ -59,6 +59,11 @@ enum xet_decode_stop {
  * what was promised. */
 int xet_decode(struct xet_decoder *d, enum xet_decode_stop *stop, uint8_t *block, const uint8_t **input, size_t *n,
                struct hfp_err *err);
+/* A chunk that came from elsewhere, and its hash is right: as if it had been decoded. The bytes stay until they are used. */
+int xet_decoder_chunk(struct xet_decoder *d, uint32_t index, const uint8_t *plain, uint32_t bytes,
+                      const struct xet_hash *hash, struct hfp_err *err);
+/* Puts out what there is of the chunk in hand; true: the block is full, or the end is reached. */
+bool xet_decoder_put(struct xet_decoder *d, uint8_t *block);
 /* The range is over: did it hold what it must, and is it a whole xorb whose name is right? Only a true *proved says
  * something: a file may use only a part of a xorb. */
 int xet_decoder_range_over(const struct xet_decoder *d, const struct xet_hash *xorb, bool *proved, struct hfp_err *err);

@@ -38,6 +38,7 @@ static void really_free(struct xet_fetch *x)
     pool_put(x->spec.pool, x->block);
     pool_hold_back(x->spec.pool, -1);
     xet_decoder_done(&x->decoder);
+    free(x->held_plain);
     free(x->wanted);
     free(x);
 }
@@ -115,6 +116,7 @@ static void walk_over(struct xet_fetch *x)
     x->ask = XET_ASK_NONE; /* an answer that is still on its way is of no use */
     x->ask_slice = NULL;
     x->term_begun = false;
+    x->decoder.plain_bytes = 0;
     x->asked_to = x->decoder.out;
     x->restart = false;
 }
@@ -149,7 +151,7 @@ static void choose_run(struct xet_fetch *x)
     walk_over(x);
 }
 
-static bool has_block(struct xet_fetch *x)
+bool xet_has_block(struct xet_fetch *x)
 {
     if (!x->block)
         x->block = pool_get(x->spec.pool, POOL_OUTPUT);
@@ -189,7 +191,7 @@ static bool step_take(struct xet_fetch *x, struct xet_slice *s)
     bool over = x->decoder.next_chunk >= x->decoder.term.chunk_end; /* or its last chunk is in hand */
     if (!xet_unit_ready(u) && x->decoder.plain_bytes == 0 && !over)
         return false;
-    return (x->decoder.out == x->decoder.end || has_block(x)) && xet_work_decode(x, u);
+    return (x->decoder.out == x->decoder.end || xet_has_block(x)) && xet_work_decode(x, u);
 }
 
 static bool step_copy(struct xet_fetch *x, struct xet_slice *s)
@@ -198,6 +200,8 @@ static bool step_copy(struct xet_fetch *x, struct xet_slice *s)
     uint64_t end = MIN(t->file_offset + t->unpacked_bytes, x->decoder.end);
     uint64_t out = x->decoder.out, block_at = out / BLOCK * BLOCK;
     if (out >= end) {
+        if (x->events.copied)
+            x->events.copied(x->events.ctx, s->steps[s->at].from, t->file_offset, t->unpacked_bytes);
         s->at++;
         return true;
     }
@@ -210,10 +214,10 @@ static bool step_copy(struct xet_fetch *x, struct xet_slice *s)
         s->steps[s->at].kind = XET_STEP_ASK;
         return true;
     }
-    return can == XET_READABLE && has_block(x) && xet_work_copy(x, from, (size_t)n);
+    return can == XET_READABLE && xet_has_block(x) && xet_work_copy(x, from, (size_t)n);
 }
 
-static bool step_ask(struct xet_fetch *x, struct xet_slice *s)
+bool xet_step_ask(struct xet_fetch *x, struct xet_slice *s)
 {
     bool same = x->inners > 0 && x->inner_at == x->decoder.out;
     if (xet_query_busy(x->query))
@@ -244,7 +248,9 @@ static bool step(struct xet_fetch *x)
     case XET_STEP_COPY:
         return step_copy(x, s);
     case XET_STEP_ASK:
-        return step_ask(x, s);
+        return xet_step_ask(x, s);
+    case XET_STEP_HELD:
+        return xet_step_held(x, s);
     }
     return false;
 }

@@ -7,15 +7,20 @@
  * order on a worker, and come out as blocks, each exactly once per xet_fetch_want(). What is in doubt (a range that does
  * not decode, an answer that does not fit, other ranges after a renewal) is asked for again from the byte where the
  * output stands: nothing that came out is fetched again.
+ * Chunks that lie in files that are here (cache/chunk_index.h) are read from there and hashed; what is not right is asked
+ * for alone.
  * Memory beside the pool: the decoder, one answer (xet/reconstruction.h) and the next one. Loop thread only, but for
  * the events that say otherwise. */
 #ifndef HFP_TRANSFER_XET_FETCH_H
 #define HFP_TRANSFER_XET_FETCH_H
 
 #include "base/work.h"
+#include "cache/chunk_index.h"
 #include "resolve/xet_query.h"
 #include "transfer/transfer.h"
 #include "transfer/xet_decode.h"
+
+#define XET_HELD_MAX 2 /* of the file itself, of others */
 
 enum xet_readable { XET_READABLE, XET_READABLE_LATER, XET_UNREADABLE };
 
@@ -28,7 +33,9 @@ struct xet_fetch_events {
     /* Chunks that were put out before shall be put out again: may they be read back, and then, on a worker, read. */
     enum xet_readable (*readable)(void *ctx, uint64_t first_byte, uint64_t end_byte);
     int (*read)(void *ctx, uint8_t *out, size_t n, uint64_t first_byte, struct hfp_err *err);
-    xet_chunk_seen *seen;                /* on a worker; or NULL */
+    xet_chunk_seen *seen; /* on a worker; or NULL */
+    /* Whole chunks are in the file again as they were at `from`; or NULL. */
+    void (*copied)(void *ctx, uint64_t from, uint64_t to, uint64_t bytes);
     void (*busy)(void *ctx, int change); /* a task of ours began or ended: until then ctx must live */
     void *ctx;
 };
@@ -40,6 +47,8 @@ struct xet_fetch_spec {
     const char *path;    /* for messages; lives as long as the fetch */
     uint64_t size_bytes; /* > 0 */
     struct xet_hash file;
+    struct chunk_index
+        *held[XET_HELD_MAX]; /* chunks that are here, asked in this order; NULL: none. They outlive the tasks */
 };
 
 struct xet_fetch;

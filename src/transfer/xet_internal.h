@@ -68,6 +68,11 @@ struct xet_fetch {
     struct xet_decoder decoder;
     uint8_t *block;
     bool term_begun;
+    struct xet_missed {
+        struct xet_hash xorb;
+        uint32_t index, bytes; /* 0: none */
+    } missed;            /* the last held chunk that was not what it should be: its length is known all the same */
+    uint8_t *held_plain; /* the chunk of a held step that is in hand; NULL: none was needed yet */
     uint64_t debt_bytes; /* counted as received, then dropped: not counted again */
     uint16_t peer;
     bool working; /* a task has the decoder, the block and its input */
@@ -77,7 +82,7 @@ struct xet_fetch {
 void xet_slices_free(struct xet_fetch *x);
 bool xet_slice_over(struct xet_fetch *x);
 void xet_ask_next(struct xet_fetch *x);                       /* a question, where one is due */
-void xet_ask_inner(struct xet_fetch *x, struct xet_slice *s); /* for the step it stands at */
+void xet_ask_inner(struct xet_fetch *x, struct xet_slice *s); /* the rest of its step, or one chunk */
 void xet_ask_fresh(struct xet_fetch *x, struct xet_slice *s); /* URLs of its open ranges */
 void xet_slice_answered(void *ctx, struct reconstruction *r);
 void xet_slice_unanswered(void *ctx, const struct hfp_err *err);
@@ -94,8 +99,18 @@ bool xet_unit_relocate(struct xet_unit *u, const struct reconstruction *fresh);
 /* Begins a task for the step the output stands in; false: no memory for it now. */
 bool xet_work_decode(struct xet_fetch *x, struct xet_unit *u);
 bool xet_work_copy(struct xet_fetch *x, uint64_t from, size_t n);
+void xet_count_out(struct xet_fetch *x, uint64_t was); /* decoder.out has grown since */
+
+/* xet_held.c */
+uint32_t xet_held_holds(const void *x, const struct xet_hash *xorb, uint32_t first, uint32_t end); /* xet_holds */
+bool xet_step_held(struct xet_fetch *x, struct xet_slice *s);
+void xet_held_again(const struct xet_fetch *x, struct xet_slice *s); /* a slice that begins with the missed chunk */
+uint64_t xet_inner_end(const struct xet_slice *s); /* of what its step asks for by itself: exclusive */
+void xet_inner_over(struct xet_slice *outer);      /* that was answered: where the walk goes on behind the answer */
 
 /* xet_fetch.c */
+bool xet_step_ask(struct xet_fetch *x, struct xet_slice *s);
+bool xet_has_block(struct xet_fetch *x);
 void xet_doubt(struct xet_fetch *x, const struct hfp_err *err); /* begins anew at the output's byte, DOUBTS_MAX times */
 void xet_fail(struct xet_fetch *x, const struct hfp_err *err);
 void xet_put_out(struct xet_fetch *x);   /* the block is full, or the run is at its end */

@@ -57,9 +57,8 @@ void xet_ask_next(struct xet_fetch *x)
 
 void xet_ask_inner(struct xet_fetch *x, struct xet_slice *s)
 {
-    const struct reconstruction_term *t = &s->r->terms[s->at];
-    ask(x, XET_ASK_INNER, s, MAX(t->file_offset, x->decoder.out),
-        MIN(t->file_offset + t->unpacked_bytes, x->decoder.end) - 1);
+    uint64_t first = MAX(s->r->terms[s->at].file_offset, x->decoder.out);
+    ask(x, XET_ASK_INNER, s, first, MIN(xet_inner_end(s), x->decoder.end) - 1);
 }
 
 void xet_ask_fresh(struct xet_fetch *x, struct xet_slice *s)
@@ -67,16 +66,17 @@ void xet_ask_fresh(struct xet_fetch *x, struct xet_slice *s)
     ask(x, XET_ASK_FRESH, s, s->r->first_byte, s->r->last_byte);
 }
 
-static struct xet_slice *slice_new(struct reconstruction *r, struct hfp_err *err)
+static struct xet_slice *slice_new(const struct xet_fetch *x, struct reconstruction *r, struct hfp_err *err)
 {
     AUTO_FREE struct xet_slice *s = calloc(1, sizeof *s);
-    if (!s || xet_steps_new(&s->steps, r, err) != HFP_OK) {
+    if (!s || xet_steps_new(&s->steps, r, xet_held_holds, x, err) != HFP_OK) {
         reconstruction_free(r);
         err_nomem(err);
         return NULL;
     }
     const struct reconstruction_term *last = &r->terms[r->term_count - 1];
     s->r = r;
+    xet_held_again(x, s);
     s->end_byte = last->file_offset + last->unpacked_bytes;
     return ptr_steal(&s);
 }
@@ -93,16 +93,15 @@ static void append(struct xet_fetch *x, struct xet_slice *s)
 /* The walk goes through the inner slice and then on behind the step that asked for it. Both say how long the term is. */
 static void insert(struct xet_fetch *x, struct xet_slice *s, struct xet_slice *outer)
 {
-    const struct reconstruction_term *t = &outer->r->terms[outer->at];
     struct hfp_err err;
-    bool to_its_end = s->r->last_byte + 1 == t->file_offset + t->unpacked_bytes;
+    bool to_its_end = s->r->last_byte + 1 == xet_inner_end(outer);
     if (to_its_end && s->end_byte != s->r->last_byte + 1) {
         slice_free(s);
         err_set(&err, HFP_E_PROTO, "the CAS contradicts itself about the length of a term");
         xet_doubt(x, &err);
         return;
     }
-    outer->at++;
+    xet_inner_over(outer);
     outer->opened = MAX(outer->opened, outer->at);
     s->next = outer;
     x->slices = s;
@@ -140,7 +139,7 @@ void xet_slice_answered(void *ctx, struct reconstruction *r)
         reconstruction_free(r);
         return;
     }
-    struct xet_slice *s = slice_new(r, &err);
+    struct xet_slice *s = slice_new(x, r, &err);
     if (!s)
         xet_fail(x, &err);
     else if (was == XET_ASK_NEXT)

@@ -53,14 +53,29 @@ static void walk_term(struct xet_step *step, struct walk *w, const struct recons
     w->last_take = i;
 }
 
+/* Marks the terms that are here, all or so much of their beginning that it is worth a question for the rest. */
+static void mark_held(struct xet_step *steps, const struct reconstruction *r, xet_holds *holds, const void *ctx)
+{
+    for (uint32_t i = 0; holds && i < r->term_count; i++) {
+        const struct reconstruction_term *t = &r->terms[i];
+        uint32_t held = holds(ctx, &t->xorb, t->chunk_start, t->chunk_end);
+        if (held >= MIN(XET_HELD_LEAST, t->chunk_end - t->chunk_start))
+            steps[i] = (struct xet_step){ .kind = XET_STEP_HELD,
+                                          .next = t->chunk_start,
+                                          .next_offset = t->file_offset,
+                                          .partly = held < t->chunk_end - t->chunk_start };
+    }
+}
+
 static void walk_all(struct xet_step *steps, struct walk *walks, uint32_t *earlier, const struct reconstruction *r)
 {
     uint32_t last_use = NONE;
     for (uint32_t i = 0; i < r->term_count; i++) {
         struct walk *w = &walks[r->terms[i].fetch];
-        if (find_earlier(&steps[i].from, r, w, earlier, &r->terms[i])) {
-            steps[i].kind = XET_STEP_COPY;
-        } else {
+        uint64_t from;
+        if (find_earlier(&from, r, w, earlier, &r->terms[i])) {
+            steps[i] = (struct xet_step){ .kind = XET_STEP_COPY, .from = from };
+        } else if (steps[i].kind != XET_STEP_HELD) {
             walk_term(&steps[i], w, r, i, last_use);
             last_use = i;
         }
@@ -74,7 +89,8 @@ static void walk_all(struct xet_step *steps, struct walk *walks, uint32_t *earli
     }
 }
 
-int xet_steps_new(struct xet_step **out, const struct reconstruction *r, struct hfp_err *err)
+int xet_steps_new(struct xet_step **out, const struct reconstruction *r, xet_holds *holds, const void *holds_ctx,
+                  struct hfp_err *err)
 {
     AUTO_FREE struct xet_step *steps = calloc(r->term_count, sizeof *steps);
     AUTO_FREE struct walk *walks = calloc(r->fetch_count, sizeof *walks);
@@ -83,10 +99,11 @@ int xet_steps_new(struct xet_step **out, const struct reconstruction *r, struct 
         return err_nomem(err);
     for (size_t f = 0; f < r->fetch_count; f++)
         walks[f] = (struct walk){ .next_chunk = r->fetches[f].chunk_start, .last_take = NONE, .last_term = NONE };
-    if (r->term_count == 1)
-        steps[0] = (struct xet_step){ .kind = XET_STEP_TAKE, .opens = true, .closes = true };
-    else
+    mark_held(steps, r, holds, holds_ctx);
+    if (r->term_count > 1)
         walk_all(steps, walks, earlier, r);
+    else if (steps[0].kind != XET_STEP_HELD)
+        steps[0] = (struct xet_step){ .kind = XET_STEP_TAKE, .opens = true, .closes = true };
     *out = ptr_steal(&steps);
     return HFP_OK;
 }

@@ -118,7 +118,8 @@ static bool slice_open_one(struct xet_fetch *x, struct xet_slice *s)
 {
     while (s->opened < s->r->term_count) {
         const struct xet_step *step = &s->steps[s->opened];
-        if (step->kind == XET_STEP_ASK)
+        if (step->kind == XET_STEP_ASK || step->partly ||
+            step->missing_bytes > 0) /* its answer comes before what follows */
             return false;
         if (step->kind == XET_STEP_TAKE && step->opens) {
             if (!unit_open(x, s, s->opened))

@@ -36,7 +36,7 @@ static void work_run(struct task *t)
         x->decoder.out += w->n;
 }
 
-static void count_out(struct xet_fetch *x, uint64_t was)
+void xet_count_out(struct xet_fetch *x, uint64_t was)
 {
     uint64_t n = x->decoder.out - was;
     uint64_t again = MIN(n, x->debt_bytes);
@@ -96,7 +96,7 @@ static void work_done(struct task *t)
     AUTO_FREE struct xet_work *w = container_of(t, struct xet_work, task);
     struct xet_fetch *x = w->x;
     if (!x->dying && !x->failed) {
-        count_out(x, w->was);
+        xet_count_out(x, w->was);
         if (w->err.code != HFP_OK)
             xet_doubt(x, &w->err);
         else if (w->unit)

@@ -81,7 +81,7 @@ int main(void)
         }
         struct hfp_err err;
         AUTO_FREE struct xet_step *steps = NULL;
-        int rc = xet_steps_new(&steps, &r, &err);
+        int rc = xet_steps_new(&steps, &r, NULL, NULL, &err);
         bool kinds = rc == HFP_OK, edges = kinds, from = kinds;
         for (unsigned k = 0; kinds && k < r.term_count; k++) {
             kinds = "TCA"[steps[k].kind] == rows[i].kinds[k];
