@@ -79,12 +79,6 @@ static void held_run(struct task *t)
     chunk_reader_end(&r);
 }
 
-/* An answer must not come between ranges that are open: a stream is decoded in one piece. So the walk begins anew. */
-static void go_around(struct xet_fetch *x)
-{
-    x->restart = x->units != NULL;
-}
-
 void xet_held_again(const struct xet_fetch *x, struct xet_slice *s)
 {
     const struct reconstruction_term *t = s->r->terms;
@@ -101,7 +95,8 @@ void xet_held_again(const struct xet_fetch *x, struct xet_slice *s)
                                          .partly = true };
 }
 
-/* What was to be had there is not: it comes from the Xet store after all. */
+/* What was to be had there is not: it comes from the Xet store after all. An answer must not come between ranges that are
+ * open, for a stream is decoded in one piece: then the walk begins anew. */
 static void missed(struct xet_fetch *x, struct held_work *w, struct xet_slice *s)
 {
     struct xet_step *step = &s->steps[s->at];
@@ -116,7 +111,7 @@ static void missed(struct xet_fetch *x, struct held_work *w, struct xet_slice *s
         step->missing_bytes = w->missing_bytes;
     else
         step->kind = XET_STEP_ASK;
-    go_around(x);
+    x->restart = x->units || !alone; /* other steps count on the same file */
 }
 
 static void held_done(struct task *t)
@@ -205,7 +200,7 @@ bool xet_step_held(struct xet_fetch *x, struct xet_slice *s)
         /* No more is held; or, at the last chunk, the CAS and the map do not agree how long the term is. */
         x->term_begun = false;
         step->kind = XET_STEP_ASK;
-        go_around(x);
+        x->restart = x->units || !step->partly;
         return true;
     }
     return xet_has_block(x) && begin(x, &w);

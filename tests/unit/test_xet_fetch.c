@@ -236,6 +236,42 @@ static void refused(void)
     CHECK(xw_end(&s), "nothing is left over %s", s.w.fault);
 }
 
+/* What is here does not come; what rotted there comes alone; a file that is gone costs one look. */
+static void held(unsigned rot_every, bool gone)
+{
+    xw_begin(&s, 9);
+    xw_xorb_add(&s, 120);
+    xw_xorb_add(&s, 40);
+    for (uint32_t i = 0; i < 40; i += 4) { /* an old file with something new every twelve chunks */
+        xw_term_add(&s, 0, i * 3, i * 3 + 12);
+        xw_term_add(&s, 1, i, i + 4);
+    }
+    xw_hold_begin(&s);
+    xw_hold(&s, 0, 0, 120, rot_every);
+    xw_hold_over(&s);
+    if (gone)
+        unlinkat(s.held_dir, "file", 0);
+    xw_open(&s);
+    xw_want_all(&s);
+    CHECK(xw_run(&s, 600) && xw_all_came(&s), "%s: comes whole %s",
+          gone        ? "a file that is gone"
+          : rot_every ? "chunks that rotted"
+                      : "chunks that are here",
+          s.w.fault);
+    uint64_t once, copied = group_stats(s.w.group[0].group)->copied_bytes, repeats = xw_repeats(&s, &once);
+    if (!gone && !rot_every)
+        CHECK(once == s.xorb[1].n && repeats == 0 && s.questions == 1,
+              "only what is new came, in one stream: %llu and %llu again of %zu, %llu questions",
+              (unsigned long long)once, (unsigned long long)repeats, s.xorb[1].n, (unsigned long long)s.questions);
+    else if (!gone)
+        CHECK(once < s.xorb[1].n + s.xorb[0].n / 8 && s.questions <= 12, "and alone: %llu of %zu, %llu questions",
+              (unsigned long long)once, s.xorb[0].n, (unsigned long long)s.questions);
+    else
+        CHECK(copied == 0 && s.questions <= 24, "after %llu questions", (unsigned long long)s.questions);
+    CHECK(group_stats(s.w.group[0].group)->received_bytes == s.size, "each byte counts as received once");
+    CHECK(xw_end(&s), "nothing is left over %s", s.w.fault);
+}
+
 /* Random files, random faults, freed at a random moment. */
 static void random_worlds(void)
 {
@@ -258,6 +294,15 @@ static void random_worlds(void)
         s.flip_every = random_next(r) % 4 ? 0 : 7 + (unsigned)(random_next(r) % 9);
         s.bad_answers = random_next(r) % 2;
         s.w.write_ns = random_next(r) % (50 * NS_PER_MS);
+        if (random_next(r) % 2) {
+            xw_hold_begin(&s);
+            for (unsigned x = 0; x < xorbs; x++) {
+                uint32_t n = s.xorb[x].chunks, from = (uint32_t)(random_next(r) % n);
+                xw_hold(&s, x, from, from + 1 + (uint32_t)(random_next(r) % (n - from)),
+                        random_next(r) % 3 ? 0 : 5 + (unsigned)(random_next(r) % 30));
+            }
+            xw_hold_over(&s);
+        }
         xw_open(&s);
         for (uint64_t b = 0; b < blocks_up(s.size); b++)
             if (random_next(r) % 4)
@@ -289,6 +334,9 @@ int main(void)
     repeats(true);
     repeats(false);
     refused();
+    held(0, false);
+    held(50, false);
+    held(0, true);
     random_worlds();
     return tap_end();
 }

@@ -1,7 +1,8 @@
 /* The walk through a reconstruction: each chunk is fetched once, and nothing that is fetched has to wait in memory.
  *
  * Seen red on purpose: a gap in a range walked over; two terms of a range with another between them taken as a stream;
- * the rest of a range nobody uses forgotten; the end of an earlier term copied from its beginning. */
+ * the rest of a range nobody uses forgotten; the end of an earlier term copied from its beginning; a held term that ends a
+ * stream; the first chunks of a term not counted from its beginning. */
 #include "transfer/xet_steps.h"
 
 #include "base/auto.h"
@@ -20,45 +21,111 @@ static const struct {
     const char *name;
     uint32_t fetch_end[MOST]; /* each fetch is [0, end) of its own xorb; 0: no more */
     struct piece term[MOST];  /* end 0: no more */
-    const char *kinds;        /* T take, C copy, A ask, one each; upper case only */
+    const char *kinds;        /* T take, C copy, A ask, H held, h partly held, one each */
     const char *edges;        /* per step: o opens, c closes, b both, - neither */
     uint64_t from[MOST];
+    struct piece here; /* chunks of the xorb of that fetch that are here */
 } rows[] = {
-    { "a fresh file: whole xorbs, one after another", { 10, 7 }, { { 0, 0, 10 }, { 1, 0, 7 } }, "TT", "bb", { 0 } },
+    { "a fresh file: whole xorbs, one after another",
+      { 10, 7 },
+      { { 0, 0, 10 }, { 1, 0, 7 } },
+      "TT",
+      "bb",
+      { 0 },
+      { 0 } },
     { "two terms that follow one another in a range are one stream",
       { 10 },
       { { 0, 0, 4 }, { 0, 4, 10 } },
       "TT",
       "oc",
+      { 0 },
       { 0 } },
-    { "what went out before is copied", { 10 }, { { 0, 0, 10 }, { 0, 0, 10 } }, "TC", "b-", { 0, 0 } },
-    { "the beginning of it too", { 10, 3 }, { { 1, 0, 3 }, { 0, 0, 10 }, { 0, 0, 2 } }, "TTC", "bb-", { 0, 0, 3000 } },
-    { "and its end", { 10 }, { { 0, 0, 10 }, { 0, 7, 10 } }, "TC", "b-", { 0, 7000 } },
+    { "what went out before is copied", { 10 }, { { 0, 0, 10 }, { 0, 0, 10 } }, "TC", "b-", { 0, 0 }, { 0 } },
+    { "the beginning of it too",
+      { 10, 3 },
+      { { 1, 0, 3 }, { 0, 0, 10 }, { 0, 0, 2 } },
+      "TTC",
+      "bb-",
+      { 0, 0, 3000 },
+      { 0 } },
+    { "and its end", { 10 }, { { 0, 0, 10 }, { 0, 7, 10 } }, "TC", "b-", { 0, 7000 }, { 0 } },
     { "its middle is asked for, for nobody knows where it begins",
       { 10 },
       { { 0, 0, 10 }, { 0, 3, 5 } },
       "AA",
       "--",
+      { 0 },
       { 0 } },
     { "a copy does not interrupt a stream",
       { 10 },
       { { 0, 0, 4 }, { 0, 0, 4 }, { 0, 4, 10 } },
       "TCT",
       "o-c",
-      { 0, 0 } },
-    { "another range does", { 10, 2 }, { { 0, 0, 4 }, { 1, 0, 2 }, { 0, 4, 10 } }, "ATA", "-b-", { 0 } },
-    { "chunks used in another order are asked for", { 10 }, { { 0, 5, 10 }, { 0, 0, 5 } }, "AA", "--", { 0 } },
-    { "terms that overlap are asked for", { 10 }, { { 0, 0, 6 }, { 0, 4, 10 } }, "AA", "--", { 0 } },
-    { "a range that is not used to its end is asked for", { 10, 2 }, { { 0, 0, 6 }, { 1, 0, 2 } }, "AT", "-b", { 0 } },
-    { "a gap in the middle of it too", { 10 }, { { 0, 0, 4 }, { 0, 6, 10 } }, "AA", "--", { 0 } },
+      { 0, 0 },
+      { 0 } },
+    { "another range does", { 10, 2 }, { { 0, 0, 4 }, { 1, 0, 2 }, { 0, 4, 10 } }, "ATA", "-b-", { 0 }, { 0 } },
+    { "chunks used in another order are asked for", { 10 }, { { 0, 5, 10 }, { 0, 0, 5 } }, "AA", "--", { 0 }, { 0 } },
+    { "terms that overlap are asked for", { 10 }, { { 0, 0, 6 }, { 0, 4, 10 } }, "AA", "--", { 0 }, { 0 } },
+    { "a range that is not used to its end is asked for",
+      { 10, 2 },
+      { { 0, 0, 6 }, { 1, 0, 2 } },
+      "AT",
+      "-b",
+      { 0 },
+      { 0 } },
+    { "a gap in the middle of it too", { 10 }, { { 0, 0, 4 }, { 0, 6, 10 } }, "AA", "--", { 0 }, { 0 } },
     { "a copy of what is asked for is still a copy",
       { 10, 2 },
       { { 0, 0, 6 }, { 1, 0, 2 }, { 0, 0, 6 } },
       "ATC",
       "-b-",
+      { 0 },
       { 0 } },
-    { "the only term is taken, whatever else its range holds", { 10 }, { { 0, 2, 6 } }, "T", "b", { 0 } },
+    { "the only term is taken, whatever else its range holds", { 10 }, { { 0, 2, 6 } }, "T", "b", { 0 }, { 0 } },
+    { "what is here is not fetched", { 10, 7 }, { { 0, 0, 10 }, { 1, 0, 7 } }, "HT", "-b", { 0 }, { 0, 0, 10 } },
+    { "nor the only term", { 10 }, { { 0, 2, 6 } }, "H", "-", { 0 }, { 0, 2, 6 } },
+    { "it does not interrupt a stream",
+      { 10, 5 },
+      { { 1, 0, 2 }, { 0, 0, 4 }, { 1, 2, 5 }, { 0, 4, 10 } },
+      "THTH",
+      "o-c-",
+      { 0 },
+      { 0, 0, 10 } },
+    { "a range of which a part is here is asked for",
+      { 10, 2 },
+      { { 0, 0, 4 }, { 1, 0, 2 }, { 0, 4, 10 } },
+      "HTA",
+      "-b-",
+      { 0 },
+      { 0, 0, 4 } },
+    { "a few chunks of a term are not worth a question",
+      { 20, 2 },
+      { { 0, 0, 20 }, { 1, 0, 2 } },
+      "TT",
+      "bb",
+      { 0 },
+      { 0, 0, 15 } },
+    { "so many are, and the rest is asked for",
+      { 20, 2 },
+      { { 0, 0, 20 }, { 1, 0, 2 } },
+      "hT",
+      "-b",
+      { 0 },
+      { 0, 0, 16 } },
+    { "a term whose first chunk is not here is fetched",
+      { 20, 2 },
+      { { 0, 0, 20 }, { 1, 0, 2 } },
+      "TT",
+      "bb",
+      { 0 },
+      { 0, 1, 20 } },
 };
+
+static uint32_t holds(const void *ctx, const struct xet_hash *xorb, uint32_t first, uint32_t end)
+{
+    const struct piece *here = ctx;
+    return xorb->bytes[0] == here->fetch && first >= here->start && first < here->end ? MIN(end, here->end) - first : 0;
+}
 
 int main(void)
 {
@@ -73,6 +140,7 @@ int main(void)
             const struct piece *p = &rows[i].term[r.term_count];
             uint32_t bytes = (p->end - p->start) * CHUNK;
             term[r.term_count] = (struct reconstruction_term){ .file_offset = at,
+                                                               .xorb = { { (uint8_t)p->fetch } },
                                                                .chunk_start = p->start,
                                                                .chunk_end = p->end,
                                                                .unpacked_bytes = bytes,
@@ -81,10 +149,10 @@ int main(void)
         }
         struct hfp_err err;
         AUTO_FREE struct xet_step *steps = NULL;
-        int rc = xet_steps_new(&steps, &r, NULL, NULL, &err);
+        int rc = xet_steps_new(&steps, &r, rows[i].here.end ? holds : NULL, &rows[i].here, &err);
         bool kinds = rc == HFP_OK, edges = kinds, from = kinds;
         for (unsigned k = 0; kinds && k < r.term_count; k++) {
-            kinds = "TCA"[steps[k].kind] == rows[i].kinds[k];
+            kinds = "TCAHh"[steps[k].kind + steps[k].partly] == rows[i].kinds[k];
             edges &= "-ocb"[steps[k].opens + 2 * steps[k].closes] == rows[i].edges[k];
             from &= steps[k].kind != XET_STEP_COPY || steps[k].from == rows[i].from[k];
         }

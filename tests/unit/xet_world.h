@@ -5,11 +5,14 @@
 #ifndef HFP_TESTS_XET_WORLD_H
 #define HFP_TESTS_XET_WORLD_H
 
+#include "cache/chunks.h"
 #include "transfer/xet_internal.h"
 #include "transfer_world.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <lz4frame.h>
+#include <unistd.h>
 
 #define XW_XORBS 6
 #define XW_CHUNKS 400 /* a xorb */
@@ -70,6 +73,12 @@ struct xw {
     struct hfp_err error;
     struct task *todo;
     struct work work;
+    /* chunks that are here; held NULL: none */
+    struct chunk_index *held;
+    struct chunks *held_map;
+    int held_dir, held_file;
+    char held_folder[32];
+    uint64_t held_bytes;
 };
 
 struct xet_query {
@@ -326,6 +335,60 @@ static inline void xw_serve(struct world *w, const struct http_request *r, struc
         o->sent[b] = (uint8_t)MIN(o->sent[b] + 1, 255);
 }
 
+/* ---- chunks that are here: a file of them and its map, in a folder of its own ---- */
+
+#define XW_HELD_MOST (64u << 20)
+
+static inline void xw_hold_begin(struct xw *s)
+{
+    struct chunk_map_info info = { .size_bytes = XW_HELD_MOST };
+    char folder[] = "/tmp/hfp-held-XXXXXX";
+    assert(mkdtemp(folder));
+    s->held_dir = open(folder, O_RDONLY | O_DIRECTORY);
+    s->held_file = openat(s->held_dir, "file", O_RDWR | O_CREAT, 0600);
+    snprintf(s->held_folder, sizeof s->held_folder, "%s", folder);
+    assert(s->held_file >= 0 && chunks_new(&s->held_map, s->held_dir, "map", &info, NULL) == HFP_OK);
+}
+
+static inline void xw_hold(struct xw *s, uint32_t xorb, uint32_t start, uint32_t end, unsigned rot_every)
+{
+    static uint8_t plain[XET_CHUNK_MAX];
+    for (uint32_t i = start; i < end && s->held_bytes < XW_HELD_MOST - XET_CHUNK_MAX; i++) {
+        const struct xw_chunk *c = &s->xorb[xorb].chunk[i];
+        struct xet_hash hash;
+        xw_plain(plain, c);
+        xet_hash_chunk(&hash, plain, c->bytes);
+        chunks_add(s->held_map, &(struct chunk_place){ &s->xorb[xorb].hash, &hash, i, c->bytes, s->held_bytes });
+        plain[c->bytes / 2] ^= rot_every && i % rot_every == rot_every / 2;
+        assert(pwrite(s->held_file, plain, c->bytes, (off_t)s->held_bytes) == (ssize_t)c->bytes);
+        s->held_bytes += c->bytes;
+    }
+}
+
+static inline void xw_hold_over(struct xw *s)
+{
+    uint8_t all[(XW_HELD_MOST >> HFP_BLOCK_SHIFT) / 8 + 1];
+    struct chunk_index_file f = {
+        .map_dir = s->held_dir, .file_dir = s->held_dir, .map_name = "map", .file_name = "file", .recorded = all
+    };
+    memset(all, 0xff, sizeof all);
+    assert(chunk_index_new(&s->held, NULL) == HFP_OK && chunk_index_add(s->held, &f, NULL) == HFP_OK);
+    chunk_index_ready(s->held);
+}
+
+static inline void xw_held_end(struct xw *s)
+{
+    if (!s->held_map)
+        return;
+    chunks_close(s->held_map);
+    chunk_index_free(s->held);
+    unlinkat(s->held_dir, "map", 0);
+    unlinkat(s->held_dir, "file", 0);
+    close(s->held_dir);
+    close(s->held_file);
+    rmdir(s->held_folder);
+}
+
 /* ---- the owner ---- */
 
 static inline void xw_submit(struct work *work, enum work_lane lane, struct task *t)
@@ -407,9 +470,12 @@ static inline void xw_begin(struct xw *s, uint64_t seed)
 static inline void xw_open(struct xw *s)
 {
     struct hfp_err err;
-    struct xet_fetch_spec spec = {
-        .session = (struct xet_session *)s, .work = &s->work, .pool = s->w.pool, .path = "f.bin", .size_bytes = s->size
-    };
+    struct xet_fetch_spec spec = { .session = (struct xet_session *)s,
+                                   .work = &s->work,
+                                   .pool = s->w.pool,
+                                   .path = "f.bin",
+                                   .size_bytes = s->size,
+                                   .held = { NULL, s->held } };
     struct xet_fetch_events events = { .block = xw_block,
                                        .failed = xw_failed,
                                        .proved = xw_proved,
@@ -506,6 +572,7 @@ static inline bool xw_end(struct xw *s)
 {
     xet_fetch_free(s->x);
     xw_work(s);
+    xw_held_end(s);
     bool good = s->tasks == 0 && tw_end(&s->w);
     for (unsigned i = 0; i < s->xorbs; i++) {
         free(s->xorb[i].data);
