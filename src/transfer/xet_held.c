@@ -196,7 +196,8 @@ bool xet_step_held(struct xet_fetch *x, struct xet_slice *s)
         begin_term(x, t, step);
     struct held_work w = { .end = t->chunk_end, .next = step->next };
     bool in_hand = x->decoder.plain_bytes > 0;
-    if (!find(&w, x, &t->xorb, step->next) && !in_hand) {
+    bool more = step->next < t->chunk_end && find(&w, x, &t->xorb, step->next);
+    if (!more && !in_hand) {
         /* No more is held; or, at the last chunk, the CAS and the map do not agree how long the term is. */
         x->term_begun = false;
         step->kind = XET_STEP_ASK;

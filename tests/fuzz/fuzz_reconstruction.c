@@ -117,7 +117,7 @@ static void steps_must_hold(const struct reconstruction *r)
 {
     AUTO_FREE struct xet_step *steps = NULL;
     struct hfp_err err;
-    MUST(xet_steps_new(&steps, r, &err) == HFP_OK, "a slice can be walked");
+    MUST(xet_steps_new(&steps, r, NULL, NULL, &err) == HFP_OK, "a slice can be walked");
     uint32_t open = UINT32_MAX, next = 0;
     for (uint32_t i = 0; i < r->term_count; i++) {
         const struct reconstruction_term *t = &r->terms[i];
