@@ -99,7 +99,7 @@ enum hfp_verb {
     HFP_VERIFY, /* read the disk and prove it against the Hub's list; changes nothing but receipts */
     HFP_REPAIR, /* find damaged blocks by the receipts' digests and fetch only those */
     HFP_PLAN,   /* the dry run: what a pull would do; writes nothing */
-    HFP_INDEX   /* write the chunk maps of files in place that are in the Xet store too, so that new revisions can use them */
+    HFP_INDEX /* write the chunk maps of files in place that are in the Xet store too, so that new revisions can use them */
 };
 
 enum hfp_repo_type { HFP_MODEL, HFP_DATASET, HFP_SPACE };
@@ -122,16 +122,16 @@ struct hfp_config {
     const char *ca_dir;         /* NULL: the system's */
     const char *const *resolve; /* NULL-terminated "host:port:addr[,addr...]" entries, as curl --resolve; or NULL */
     enum hfp_family family;
-    uint32_t max_connections;                            /* byte connections in all; 0: learned, 1..16 */
-    uint64_t chunk_bytes;                                /* longest segment and unit of "chunk" lines; 0: 50 MiB */
-    uint64_t limit_bytes_per_s;                          /* all jobs together; 0: none */
-    uint64_t timeout_ns;                                 /* a silent connection is cut after this; 0: 300 s */
-    uint64_t stall_timeout_ns;                           /* its range goes to another one after this; 0: 30 s */
-    uint64_t api_timeout_ns;                             /* one API call; 0: 30 s */
-    uint32_t max_rounds;                                 /* rounds without progress before giving up; 0: never */
-    bool max_rounds_given;                               /* the user chose it: no 30 s fall back to exit 9 */
-    bool no_symlinks;                                    /* HF_HUB_DISABLE_SYMLINKS */
-    enum hfp_direct_io direct_io;                        /* large files past the page cache? */
+    uint32_t max_connections;     /* byte connections in all; 0: learned, 1..16 */
+    uint64_t chunk_bytes;         /* longest segment and unit of "chunk" lines; 0: 50 MiB */
+    uint64_t limit_bytes_per_s;   /* all jobs together; 0: none */
+    uint64_t timeout_ns;          /* a silent connection is cut after this; 0: 300 s */
+    uint64_t stall_timeout_ns;    /* its range goes to another one after this; 0: 30 s */
+    uint64_t api_timeout_ns;      /* one API call; 0: 30 s */
+    uint32_t max_rounds;          /* rounds without progress before giving up; 0: never */
+    bool max_rounds_given;        /* the user chose it: no 30 s fall back to exit 9 */
+    bool no_symlinks;             /* HF_HUB_DISABLE_SYMLINKS */
+    enum hfp_direct_io direct_io; /* large files past the page cache? */
     enum hfp_xet xet;
     void (*log)(void *ctx, int level, const char *text); /* any thread; NULL: silence. Levels: enum hfp_log_level */
     void *log_ctx;
@@ -229,7 +229,7 @@ struct hfp_status {
     struct hfp_front front[HFP_FRONTS];
     /* for the end summary */
     uint64_t indexed_files; /* HFP_INDEX: those that have a chunk map now */
-    uint64_t copied_bytes; /* of received_bytes: chunks that lay in other files here (Xet) */
+    uint64_t copied_bytes;  /* of received_bytes: chunks that lay in other files here (Xet) */
     uint64_t kept_bytes, adopted_bytes, fetched_bytes, repaired_bytes, refetched_bytes;
     uint64_t fetch_bytes, fetch_files; /* the plan: what had to come over the wire */
     uint64_t prove_bytes, prove_files; /* the plan: here already, to be hashed before it is believed */

@@ -48,7 +48,7 @@ static void reverse(cJSON *list)
 
 static void replace(cJSON *parent, cJSON *here, cJSON *with)
 {
-    if (here->string) { /* a replaced member keeps its name */
+    if (here->string) {     /* a replaced member keeps its name */
         free(with->string); /* that of the order: "set" */
         with->string = must_copy(here->string);
         with->type &= ~cJSON_StringIsConst;
