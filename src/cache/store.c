@@ -35,6 +35,21 @@ void store_adopt_owner(const struct store *s, int dir, const char *name)
         io->fchownat(dir, name, s->owner_uid, s->owner_gid, AT_SYMLINK_NOFOLLOW);
 }
 
+/* The entry of a folder just made outside the cache: once in its life, for the folders below are synced with what they
+ * hold. A parent that may be searched but not read cannot be synced by us. What could not be synced is taken back, or the
+ * next run would find it there and believe it. */
+static int keep_folder(int dir, const char *path, struct hfp_err *err)
+{
+    struct hfp_err why = { 0 };
+    int rc = io_fsync_entry(dir, path, &why);
+    if (!rc || why.sys_errno == EACCES)
+        return HFP_OK;
+    io->unlinkat(dir, path, AT_REMOVEDIR);
+    if (err)
+        *err = why;
+    return rc;
+}
+
 /* Every folder up to path's last slash (whole: path itself too). */
 static int make_folders(const struct store *s, int dir, const char *path, bool whole, struct hfp_err *err)
 {
@@ -50,8 +65,9 @@ static int make_folders(const struct store *s, int dir, const char *path, bool w
         part[i] = 0;
         if (io->mkdirat(dir, part, 0777) == 0) {
             store_adopt_owner(s, dir, part);
-            if (dir == AT_FDCWD) /* once in the life of a cache; the folders below are synced with what they hold */
-                io_fsync_entry(dir, part, NULL);
+            int rc = dir == AT_FDCWD ? keep_folder(dir, part, err) : HFP_OK;
+            if (rc)
+                return rc;
         } else if (errno != EEXIST) {
             int saved = errno;
             struct stat st; /* a read-only file system says EROFS for a folder that is there */

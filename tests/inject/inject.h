@@ -44,6 +44,7 @@
     X(READDIR, "readdir", "7", EIO)                                                                                    \
     X(CLOSEDIR, "closedir", "7", EIO)                                                                                  \
     X(UTIMENSAT, "utimensat", "7", EIO)                                                                                \
+    X(DIRECT_ALIGN, "direct_align", "7", EIO)                                                                          \
     /* libcurl */                                                                                                      \
     X(GLOBAL_INIT, "curl_global_init", "1", 0)                                                                         \
     X(EASY_INIT, "curl_easy_init", "1", 0)                                                                             \
@@ -171,6 +172,8 @@ extern const size_t scene_count;
 void world_open(const char *work, const char *fakehub);
 void world_close(void);
 void scene_prepare(const struct scene *s, const char *home);
+/* In each process that prepares scenes, before the first one. */
+void scene_lane_begins(void);
 /* Runs cli_main() in a child. Returns NULL or what is wrong with how it ended. */
 const char *scene_run(const struct scene *s, const char *home, struct outcome *o, const struct plan *plan);
 

@@ -160,6 +160,7 @@ static bool lanes_run(const char *work, unsigned jobs)
             static char lines[1 << 16]; /* what is printed about one case stays together */
             setvbuf(stdout, lines, _IOFBF, sizeof lines);
             struct lane l = { .home = text("%s/lane%u/home", work, i), .outcome = outcome_shared() };
+            scene_lane_begins();
             lane_run(&l);
             fflush(stdout);
             _exit(0);

@@ -262,7 +262,13 @@ static void run_undisturbed(const struct scene *s, const char *home, struct outc
         die("%s: undisturbed: %s, exit %d, see %s/../next-err", s->name, wrong ? wrong : "it ends", o->status, home);
 }
 
+/* Each lane has its own, for the lanes prepare at the same time. */
 static struct outcome *spare;
+
+void scene_lane_begins(void)
+{
+    spare = outcome_shared();
+}
 
 static void home_make(const char *home)
 {
@@ -313,7 +319,7 @@ static void make_partial(const char *home)
 {
     static const struct scene one = { .name = "pull of one", .asked = REPO ":model.safetensors" };
     const struct plan full = { .kind = K_PWRITE, .mode = ONWARD, .n = 6 };
-    char *whole = text("%s/whole", work);
+    char *whole = text("%s/../whole", home);
     make_complete(whole);
     char *blob = blob_of(whole, "data/other.bin"), *data = file_content(4);
     home_make(home);
@@ -374,7 +380,7 @@ void world_open(const char *folder, const char *program)
          *partial = text("%s/partial/home", work);
     world_files(root);
     fakehub_start(program, root);
-    spare = outcome_shared();
+    scene_lane_begins();
     make_partial(partial);
     for (size_t i = 0; i < scene_count; i++) {
         struct scene *s = &scenes[i];

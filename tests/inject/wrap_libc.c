@@ -84,7 +84,7 @@ char *__wrap_strndup(const char *s, size_t n)
 }
 
 /* glibc 2.36 leaves *out undefined on failure (asprintf(3)); so what a caller reads there is no accident. */
-int __wrap_asprintf(char **out, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) int __wrap_asprintf(char **out, const char *fmt, ...)
 {
     if (call_fails(K_ALLOC, fmt)) {
         *out = (char *)(uintptr_t)16;
