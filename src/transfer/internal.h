@@ -79,6 +79,7 @@ struct runner {
     uint64_t bytes; /* body bytes that counted, of this request */
     uint32_t drained;
     uint64_t start_ns, since_ns, asked_ns, body_ns, last_byte_ns, slow_since_ns;
+    uint64_t held_since_ns; /* while held */
     uint64_t window_bytes, rate_bytes_per_s;
     uint64_t peers_bytes_per_s; /* the median of the others when they were last looked at */
     struct hfp_err verdict;     /* DRAIN: what to do at the end; code OK with redirect set: go there */

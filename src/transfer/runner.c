@@ -247,6 +247,8 @@ static void runner_count(struct runner *r, size_t n)
 
 static enum http_take runner_hold(struct runner *r, enum runner_block why)
 {
+    if (r->held == FLOWS)
+        r->held_since_ns = transfer_now(r->transfer);
     r->held = why;
     r->remote->limited = true;
     return HTTP_PAUSE;

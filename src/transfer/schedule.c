@@ -7,6 +7,8 @@
 /* A half is worth a new request when the rest would take this many latencies, and at least this long. */
 #define STEAL_LATENCIES 4
 #define STEAL_MIN_NS NS_PER_S
+/* A buffer that is being written or hashed comes back within this, or the disk is what all wait for. */
+#define STARVED_NS NS_PER_S
 
 static uint32_t connections_cap(const struct transfer *t)
 {
@@ -138,12 +140,44 @@ static void make_place(struct transfer *t)
         }
 }
 
+/* The last connection to f's host that has long waited for a buffer and serves no head. */
+static struct runner *long_starved(struct transfer *t, const struct fetch *f, uint64_t now_ns)
+{
+    for (unsigned i = RUNNERS_MAX; i-- > 0;) {
+        struct runner *r = &t->runner[i];
+        if (r->state == RUN_BODY && r->held == HELD_BUFFER && r->segment && r->remote == f->remote &&
+            ns_since(now_ns, r->held_since_ns) >= STARVED_NS && !segment_is_head(r->segment))
+            return r;
+    }
+    return NULL;
+}
+
+/* Where what arrives is used in order (Xet), buffers come back only through the head. When it has lost its connection
+ * and all the others wait for a buffer, one of them gives up its place; what it has received stays. */
+static void make_way_for_head(struct group *g, uint64_t now_ns)
+{
+    struct transfer *t = g->transfer;
+    struct fetch *f = g->fetches;
+    while (f && !f->segments)
+        f = f->next;
+    if (!f || f->failed || !may_ask(f) || waiting_segment(f, now_ns) != f->segments)
+        return;
+    struct runner *r;
+    while ((f->remote->running >= f->remote->learn.target || t->running >= connections_cap(t)) &&
+           (r = long_starved(t, f, now_ns))) {
+        struct segment *s = r->segment;
+        runner_cut(r, NULL);
+        s->not_before_ns = now_ns + STARVED_NS;
+    }
+}
+
 static bool group_start_one(struct group *g, uint64_t now_ns)
 {
     struct transfer *t = g->transfer;
     uint32_t cap = connections_cap(t);
     if (t->running >= cap)
         make_place(t);
+    make_way_for_head(g, now_ns);
     struct segment *s = NULL;
     uint32_t hedges = t->config.max_connections != 0 ? 0 : HEDGES;
     if (t->running < cap + hedges)

@@ -84,6 +84,7 @@ static void watch_body(struct transfer *t, struct runner *r, uint64_t now_ns)
     const struct deadlines *d = &t->config.deadlines;
     if (r->held != FLOWS) { /* we ourselves do not read: that is not silence */
         r->last_byte_ns = now_ns;
+        r->remote->limited = true;
         if (r->fetch->group->paused && ns_since(now_ns, r->fetch->group->paused_ns) > PAUSE_KEEPS_NS)
             runner_cut(r, NULL);
         return;

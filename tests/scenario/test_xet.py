@@ -6,6 +6,7 @@ parts of signed ranges only.
 import pytest
 
 import casdata
+from disk import MIB, recorded, wait_until
 
 A = casdata.weights(5, 24_000_000)
 FILES = {
@@ -94,15 +95,17 @@ def test_the_python_clients_switch_is_ours(xet):
 
 
 def test_a_killed_pull_fetches_no_recorded_block_again(xet):
-    lab = xet([{"match": {"kind": "xorb"}, "do": {"rate": 3_000_000}}])
-    first = lab.begin("org/x:model.bin", "--xet", "on")
-    while lab.server.xorb_bytes() < 9_000_000:
-        pass
+    lab = xet()
+    args = ("org/x:model.bin", "--xet", "on")
+    first = lab.begin(*args, "--limit-rate", "4M")
+    wait_until(lambda: len(recorded(lab.home)) >= 8, what="8 recorded blocks")
     first.kill()
     first.wait()
-    lab.server.rules([])
+    kept = len(recorded(lab.home)) * MIB
     before = lab.server.xorb_bytes()
-    run = lab.pull("org/x:model.bin", "--xet", "on")
+    run = lab.pull(*args)
     assert run.code == 0 and "kept" in run.err, run
     stored = sum(lab.store.records(x)[-1].end for x, *_ in lab.store.terms(lab.uploaded("model.bin")))
-    assert lab.server.xorb_bytes() - before < stored - 4_000_000
+    again = lab.server.xorb_bytes() - before
+    # What is kept is left out in whole chunks (at most 128 KiB at either end of it), and chunks differ in how well they pack.
+    assert again < stored - kept * stored / len(A) + 2 * MIB, f"{again} of {stored} stored bytes, {kept} were kept"

@@ -499,6 +499,28 @@ static void test_hoarded(void)
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
+static void serve_head_lost(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    serve_direct(w, r, a);
+    if (w->number == 1) {
+        a->cut_at = 300000;
+        a->end = HFP_E_RESET;
+    }
+}
+
+/* What is put out in order keeps what came early: the buffers come back through the head, which has lost its connection
+ * to ranges that now wait for buffers. */
+static void test_way_for_head(void)
+{
+    struct world w;
+    tw_begin(&w, serve_head_lost, (struct tw_options){ .buffers = 8, .max_connections = 2, .chunk_bytes = 4 * MB });
+    w.write_ns = 600 * NS_PER_S;
+    struct tw_file *f = tw_add_all(&w, 0, 40 * MB);
+    tw_run(&w, 5);
+    CHECK(f->delivered[0] && f->delivered[1], "the head gets the place of one that waits for a buffer %s", w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
 /* Ranges of a paused job keep their half-filled buffers only as long as nobody else needs them. */
 static void test_reclaim(void)
 {
@@ -734,6 +756,7 @@ int main(void)
     test_pause();
     test_buffers();
     test_hoarded();
+    test_way_for_head();
     test_reclaim();
     test_limit();
     test_groups();
