@@ -102,6 +102,7 @@ struct job {
     struct group *group;
     struct xet_session *xet; /* once a content wants it */
     struct patience xet_patience;
+    bool xet_down; /* a file had to leave it: the next ones begin with HTTP, and each does not wait for itself */
     struct chunk_index *held; /* chunks that lie in files of this repository; NULL: not looked, or none */
     bool held_building;       /* large files wait for it */
 

@@ -20,7 +20,7 @@ static bool xet_possible(const struct blob *b)
 /* Over Xet from the start? HTTP costs less where nothing is known of the chunks. */
 static bool xet_first(const struct blob *b)
 {
-    return (b->job->core->config.user.xet == HFP_XET_ON || delta_possible(b)) && xet_possible(b);
+    return (b->job->core->config.user.xet == HFP_XET_ON || delta_possible(b)) && xet_possible(b) && !b->job->xet_down;
 }
 
 bool sourcing_decodes(const struct job *job, const struct listed_file *f)
@@ -192,6 +192,7 @@ static void change(struct blob *b, const struct hfp_err *why)
     note_text(job, HFP_LOG_WARN, b->file->path, b->over_xet ? "going on over HTTP: %s" : "going on over Xet: %s",
               was.message);
     sourcing_end(b);
+    job->xet_down |= b->over_xet && was.code != HFP_E_NO_FILE; /* that one is of this file alone */
     b->over_xet = !b->over_xet;
     b->changed_round = job->patience.round;
     b->changed_ns = core_now(job->core);
