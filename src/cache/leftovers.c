@@ -159,8 +159,28 @@ static void count_guesses(struct finder *f, struct leftover *l, uint64_t upto_by
         l->guessed_blocks = leftovers_data_blocks(NULL, fd, MIN(l->data_bytes, upto_bytes), f->p->size_bytes);
 }
 
+/* A digest whose data is not there, as power loss leaves it, counts for nothing, and the last block for what it has. */
+static int count_recorded(struct leftover *l, const struct digests *d, struct hfp_err *err)
+{
+    uint64_t blocks = blocks_of(l->info.size_bytes);
+    AUTO_FREE uint8_t *bits = calloc(1, (size_t)(blocks / 8 + 1));
+    if (!bits)
+        return err_nomem(err);
+    int rc = digests_count(d, bits, &l->recorded_blocks, err);
+    for (uint64_t b = 0; !rc && b < blocks; b++) {
+        uint64_t bytes = MIN(BLOCK_BYTES, l->info.size_bytes - b * BLOCK_BYTES);
+        if (!bit_get(bits, b))
+            continue;
+        if (b * BLOCK_BYTES + bytes <= l->data_bytes)
+            l->recorded_bytes += bytes;
+        else
+            l->recorded_blocks--;
+    }
+    return rc;
+}
+
 /* Only what was read and makes no sense is damage: a disk error, or no descriptor left, must not cost the records. */
-static int judge_digests(struct finder *f, struct leftover *l, struct hfp_err *err)
+static int judge_digests(struct finder *f, struct leftover *l, const char *suffix, struct hfp_err *err)
 {
     struct digests *d = NULL;
     struct hfp_err why = { 0 };
@@ -168,8 +188,10 @@ static int judge_digests(struct finder *f, struct leftover *l, struct hfp_err *e
     l->damaged = rc == HFP_E_CORRUPT || rc == HFP_E_VERSION;
     l->closed =
         rc && (why.sys_errno == EACCES || why.sys_errno == EPERM || why.sys_errno == ELOOP || why.sys_errno == ENOENT);
-    if (l->damaged || l->closed)
+    if (l->damaged || l->closed) {
+        find_data(f, l, suffix);
         return HFP_OK; /* and no word in err: a caller may read it as a failure */
+    }
     if (rc) {
         if (err)
             *err = why;
@@ -178,8 +200,9 @@ static int judge_digests(struct finder *f, struct leftover *l, struct hfp_err *e
     l->info = *digests_info(d);
     l->damaged = !content_id_equal(&l->info.id, &f->p->id) || l->info.size_bytes != f->p->size_bytes;
     l->alive = !l->damaged && owner_alive(f, &l->info.owner);
+    find_data(f, l, suffix);
     if (!l->damaged)
-        rc = digests_count(d, NULL, &l->recorded_blocks, err);
+        rc = count_recorded(l, d, err);
     digests_close(d);
     return rc;
 }
@@ -214,11 +237,9 @@ static int each_name(struct finder *f, bool want_data, struct hfp_err *err)
         struct leftover *l = &f->items[f->n];
         memset(l, 0, sizeof *l);
         snprintf(is_data ? l->data : l->digests, sizeof l->data, "%.191s", e->d_name);
-        int rc = is_data ? HFP_OK : judge_digests(f, l, err);
+        int rc = is_data ? HFP_OK : judge_digests(f, l, suffix, err);
         if (rc)
             return rc;
-        if (!is_data)
-            find_data(f, l, suffix);
         if (!is_data && !l->damaged && l->data[0] && l->info.adopted_blocks)
             count_guesses(f, l, l->info.adopted_blocks * BLOCK_BYTES);
         if (is_data || l->damaged)

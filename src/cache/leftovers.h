@@ -18,6 +18,7 @@ struct leftover {
     bool closed;       /* digests there that we may not read: another user's, to be left alone */
     bool alive;        /* somebody writes it */
     uint64_t recorded_blocks, guessed_blocks, data_bytes;
+    uint64_t recorded_bytes;  /* of the recorded blocks: the last may be a short one */
     uint64_t disk_bytes;      /* what the data takes on the disk: space reserved ahead counts, holes do not */
     struct digests_info info; /* when digests are there and sound */
 };

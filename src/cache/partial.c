@@ -415,15 +415,14 @@ void partial_look(struct partial_look *out, const struct place *p, int64_t unix_
     for (size_t i = 0; i < n; i++) {
         /* Ours are written out of order and reach their full size early: what is recorded tells more. */
         bool ours = items[i].digests[0] && !items[i].damaged;
-        out->bytes_seen = MAX(out->bytes_seen, ours ? items[i].recorded_blocks * BLOCK_BYTES : items[i].data_bytes);
+        out->bytes_seen = MAX(out->bytes_seen, ours ? items[i].recorded_bytes : items[i].data_bytes);
         out->alive = out->alive || items[i].alive;
     }
     const struct leftover *best = best_of(items, n);
     if (best) {
-        out->recorded_blocks = best->recorded_blocks;
+        out->recorded_bytes = best->recorded_bytes;
         out->guessed_bytes = best->guessed_blocks * BLOCK_BYTES;
-        uint64_t recorded_bytes = best->recorded_blocks * BLOCK_BYTES;
-        out->held_bytes = best->disk_bytes - MIN(recorded_bytes, best->disk_bytes);
+        out->held_bytes = best->disk_bytes - MIN(best->recorded_bytes, best->disk_bytes);
     }
 }
 

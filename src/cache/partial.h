@@ -45,7 +45,7 @@ int partial_demote(struct partial **out, const struct place *p, const char *comm
                    struct hfp_err *err);
 /* What partial_claim would find, without touching anything: for plans and progress at the start. */
 struct partial_look {
-    uint64_t recorded_blocks, guessed_bytes;
+    uint64_t recorded_bytes, guessed_bytes;
     bool alive;          /* someone else is writing it */
     uint64_t held_bytes; /* on disk and not recorded: guesses, and space reserved ahead; needs no new space */
     uint64_t bytes_seen; /* size of the largest candidate: growth tells that a holder makes progress */

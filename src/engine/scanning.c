@@ -44,7 +44,7 @@ static int fact_of(struct plan_fact *out, const struct job *job, const struct pl
         return rc ? err_wrap(err, "%s", f->path) : HFP_OK;
     struct partial_look partial;
     partial_look(&partial, &place, unix_s);
-    out->recorded_bytes = MIN(partial.recorded_blocks * BLOCK_BYTES, f->size_bytes);
+    out->recorded_bytes = partial.recorded_bytes;
     out->guessed_bytes = partial.guessed_bytes;
     out->held_bytes = partial.held_bytes;
     return HFP_OK;

@@ -3,7 +3,8 @@
  * Seen red on purpose: take_digests without naming the data's present suffix before its rename (kills), best_of taking
  * the first candidate, data_blocks counting a half block, SEEK_DATA not asked (holes as guesses), no ftruncate of an
  * oversize leftover, the owner kept at close ("claimed at once"), a living owner ignored, the 60 s rule dropped where
- * locks are void or applied where they work, digests beyond the data believed or left on disk, adopted_blocks not
+ * locks are void or applied where they work, digests beyond the data believed, counted or left on disk, the short last
+ * block counted as a whole one, adopted_blocks not
  * written, a read error taken for damage (faults), an owner from before a reboot waited for, small files given digests,
  * the sweeps removing a living owner's files or ignoring the lock, empty leftovers not dropped (many_kills). */
 #include "cache/leftovers.h"
@@ -55,7 +56,7 @@ static void kept_and_claimed(void)
     CHECK(fx_count(fx_blobs(), ".incomplete") == 1 && fx_count(fx_blobs(), ".digests") == 1, "kept: data and digests");
     struct partial_look look;
     partial_look(&look, p, NOW);
-    CHECK(look.recorded_blocks == 2 && !look.alive && look.guessed_bytes == 0 && look.bytes_seen == 2 * MIB,
+    CHECK(look.recorded_bytes == 2 * MIB && !look.alive && look.guessed_bytes == 0 && look.bytes_seen == 2 * MIB,
           "a look sees the recorded blocks");
     CHECK(claim(&pt, p) == HFP_OK, "claimed at once by the next run");
     CHECK(pt->recorded_blocks == 2 && bit_get(pt->recorded, 1) && bit_get(pt->recorded, 2) &&
@@ -65,8 +66,10 @@ static void kept_and_claimed(void)
           "its header names the data as it is called now");
     fx_fill(pt, 4, 5, 1);
     partial_close(pt, true);
+    partial_look(&look, p, NOW);
+    CHECK_U64(look.recorded_bytes, 2 * MIB + 1000, "the short last block counts, for what it has");
     claim(&pt, p);
-    CHECK(pt->recorded_blocks == 3 && bit_get(pt->recorded, 4), "the short last block counts");
+    CHECK(pt->recorded_blocks == 3 && bit_get(pt->recorded, 4), "and is claimed");
     partial_close(pt, false);
     CHECK_U64(fx_count(fx_blobs(), p->etag), 0, "closed without keeping: nothing stays");
     claim(&pt, p);
@@ -85,6 +88,9 @@ static void lost_data(void)
     fx_fill(pt, 0, 5, 1);
     CHECK(ftruncate(pt->fd, 2 * (off_t)MIB + 5) == 0, "power loss cut the data");
     partial_close(pt, true);
+    struct partial_look look;
+    partial_look(&look, p, NOW);
+    CHECK(look.recorded_bytes == 2 * MIB && look.bytes_seen == 2 * MIB, "a look counts no digest without its data");
     claim(&pt, p);
     CHECK(pt->recorded_blocks == 2 && !bit_get(pt->recorded, 3), "digests ahead of their data are missing blocks");
     fx_fill(pt, 4, 5, 1);
@@ -473,7 +479,7 @@ static void living_process(void)
     CHECK(read(pipes[0], &c, 1) == 1 && claim(&pt, p) == HFP_E_LOCKED, "a living process keeps its partial");
     struct partial_look look;
     partial_look(&look, p, NOW);
-    CHECK(look.alive && look.recorded_blocks == 2 && look.bytes_seen == 2 * MIB,
+    CHECK(look.alive && look.recorded_bytes == 2 * MIB && look.bytes_seen == 2 * MIB,
           "and a look sees it, and how far it is");
     partial_sweep(p, NOW);
     CHECK_U64(fx_count(fx_blobs(), ".incomplete"), 1, "the sweep leaves it alone");
