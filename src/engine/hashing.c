@@ -76,7 +76,7 @@ static void front_done(struct task *t)
 {
     AUTO_FREE struct front_step *s = container_of(t, struct front_step, task);
     struct blob *b = s->owner;
-    b->hashing = false;
+    b->hashing = 0;
     keeping_returned(b);
     b->busy--;
     b->job->busy--;
@@ -120,7 +120,7 @@ void pipeline_front(struct blob *b)
     s->partial = b->partial;
     s->first = b->front;
     keeping_lend(b, s);
-    b->hashing = true;
+    b->hashing = s->count;
     b->busy++;
     b->job->busy++;
     work_submit(b->job->core->config.work, LANE_HASH, &s->task);

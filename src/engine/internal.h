@@ -204,7 +204,8 @@ struct blob {
     uint64_t front;
     uint64_t front_ns; /* when it last moved */
     uint64_t missing;  /* the first block that is neither here nor on its way to the disk */
-    bool hashing, rehash;
+    unsigned hashing;  /* blocks in the step under way, from the front; 0: none is */
+    bool rehash;
     unsigned lent;             /* kept buffers that the step under way uses */
     uint8_t *kept[KEEP_REACH]; /* by index: written, and its buffer waits for the front or is being hashed */
     unsigned kept_count;

@@ -93,7 +93,7 @@ void keeping_drop(struct blob *b)
 /* Gives back the block that is farthest from the front; not one that is being hashed. */
 static bool relieve_one(struct blob *b)
 {
-    uint64_t first = b->front + (b->hashing ? FRONT_STEP_BLOCKS : 0);
+    uint64_t first = b->front + b->hashing;
     for (uint64_t i = b->front + KEEP_REACH; i-- > first;)
         if (b->kept[i % KEEP_REACH]) {
             give_back(b, i);
