@@ -233,12 +233,14 @@ uint64_t core_turn(struct core *c)
 {
     uint64_t now_ns = core_now(c);
     uint64_t next = UINT64_MAX;
-    for (struct job *job = c->jobs; job; job = job->next)
-        next = MIN(next, job_turn(job, now_ns));
+    for (struct job *job = c->jobs; job; job = job->next) {
+        uint64_t wants = job_turn(job, now_ns); /* a turn has effects: MIN would take two of them */
+        next = MIN(next, wants);
+    }
     sweep_jobs(c);
     ask_names(c);
-    next = MIN(next, keeping_turn(c, now_ns));
-    next = MIN(next, transfer_turn(c->transfer));
+    uint64_t kept = keeping_turn(c, now_ns), wants = transfer_turn(c->transfer);
+    next = MIN(next, MIN(kept, wants));
     for (const struct job *job = c->jobs; job; job = job->next)
         if (job->wake) /* what the transfer just told it: a refusal, the end of its patience */
             next = now_ns;
