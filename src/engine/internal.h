@@ -126,6 +126,8 @@ struct job {
     unsigned samples, sample_at;
     struct hfp_status status;
     uint64_t read_seen, read_seen_ns; /* read_bytes at the last tick, and when it last grew */
+    uint64_t hash_seen, hash_seen_ns; /* the same of the blocks that fronts have passed */
+    uint64_t step_ns;                 /* this step began, or a scan of it came back */
     uint64_t api_requests;            /* of calls that are gone */
     struct hfp_err gave_up;           /* the group's last word, acted on at the next turn */
     struct hfp_err error;             /* the first that ends the job */

@@ -79,7 +79,7 @@ int job_new(struct job **out, struct core *core, const struct hfp_job_spec *spec
     }
     job->core = core;
     job->id = core->next_id++;
-    job->start_ns = job->hub_since_ns = core_now(core);
+    job->start_ns = job->hub_since_ns = job->step_ns = core_now(core);
     job->tick_ns = job->start_ns - MIN(job->start_ns, STATUS_TICK_NS); /* the first look is due at once */
     job->ready_tail = &job->ready;
     job->next_ns = UINT64_MAX;
@@ -128,6 +128,7 @@ void job_move(struct job *job, enum hfp_state state)
 void job_step(struct job *job, enum job_step step)
 {
     job->step = step;
+    job->step_ns = core_now(job->core);
     job->step_begun = false;
     job->next_ns = UINT64_MAX;
     job->wake = true;

@@ -96,6 +96,7 @@ static void scan_done(struct task *t)
     for (uint32_t i = 0; i < s->count; i++)
         plan_fact(job->plan, s->first + i, &s->fact[i]);
     job->scanned += s->count;
+    job->step_ns = core_now(job->core);
     job->status.free_bytes = s->free_bytes;
     job->fsid = s->fsid;
 }

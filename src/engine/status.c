@@ -91,6 +91,37 @@ static const struct blob *locked_blob(const struct job *job)
     return NULL;
 }
 
+/* Blocks that the in-order hashes have passed; a change of it, not its value, is what tells. */
+static uint64_t hash_progress(const struct job *job)
+{
+    uint64_t blocks = 0;
+    for (const struct blob *b = job->blobs; b; b = b->next)
+        blocks += b->front + b->blocks;
+    return blocks;
+}
+
+static bool hashes(const struct job *job)
+{
+    for (const struct blob *b = job->blobs; b; b = b->next)
+        if (b->hashing || b->state == BLOB_PROVE)
+            return true;
+    return false;
+}
+
+/* Steps that consist of the disk alone. */
+static bool on_disk(const struct job *job)
+{
+    return job->step == STEP_OPEN || job->step == STEP_TREES || job->step == STEP_SCAN || job->step == STEP_FINISH ||
+           job->step == STEP_CLOSE;
+}
+
+/* What cannot be cut, a call in the kernel, is at least named (P3). */
+static enum hfp_wait reason_disk(const struct job *job, char *text, size_t n)
+{
+    const char *local = job->spec.local_dir, *where = local ? local : job->core->config.user.hub_cache;
+    return snprintf(text, n, "disk: waiting for %.120s", where), HFP_WAIT_DISK;
+}
+
 static unsigned writes_open(const struct job *job)
 {
     unsigned n = 0;
@@ -128,7 +159,7 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
     if (g.held_limit > 0 && g.streaming == 0)
         return snprintf(text, n, "own limit"), HFP_WAIT_LIMIT;
     if (g.held_buffer > 0 && g.streaming == 0)
-        return snprintf(text, n, "disk: waiting for %.120s", job->store->root_text), HFP_WAIT_DISK;
+        return reason_disk(job, text, n);
     if (g.connecting > 0)
         return snprintf(text, n, "%u of %u connections waiting for an answer%s%.100s", g.connecting, g.running,
                         g.why.message[0] ? "; last: " : "", g.why.message),
@@ -141,7 +172,8 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
         return snprintf(text, n, "%.160s", g.why.message), HFP_WAIT_RETRY;
     if (g.running > 0) /* not yet called silent one by one, and nothing of ours holds them up */
         return snprintf(text, n, "no bytes on %u connections", g.running), HFP_WAIT_SILENCE;
-    return snprintf(text, n, "hashing"), HFP_WAIT_HASH;
+    bool moves = ns_since(now_ns, MAX(job->hash_seen_ns, job->read_seen_ns)) < DISK_SLOW_NS;
+    return hashes(job) && moves ? (snprintf(text, n, "hashing"), HFP_WAIT_HASH) : reason_disk(job, text, n);
 }
 
 static bool resolving(const struct job *job)
@@ -164,6 +196,8 @@ static enum hfp_wait reason_resolving(const struct job *job, char *text, size_t 
 
 static uint64_t last_byte(const struct job *job)
 {
+    if (on_disk(job))
+        return job->step_ns;
     if (resolving(job))
         return MAX(job->patience.last_progress_ns, job->start_ns);
     struct group_look g = { .last_byte_ns = job->start_ns };
@@ -177,16 +211,19 @@ static void stalls(struct job *job, uint64_t now_ns)
 {
     struct hfp_status *s = &job->status;
     uint64_t passed_ns = ns_since(now_ns, job->tick_ns);
-    uint64_t quiet_ns = ns_since(now_ns, last_byte(job));
+    bool stays = job->ending && s->stalled; /* to end is not to recover */
+    uint64_t quiet_ns = stays ? s->quiet_ns + passed_ns : ns_since(now_ns, last_byte(job));
     s->quiet_ns = quiet_ns;
     bool moving = job->step == STEP_RUN && (s->state == HFP_DOWNLOADING || s->state == HFP_REPAIRING ||
                                             s->state == HFP_WAITING || s->state == HFP_VERIFYING);
-    moving |= resolving(job);
+    moving |= resolving(job) || on_disk(job);
     s->wait = HFP_NOT_WAITING;
     s->wait_text[0] = 0;
     if (job->paused || (moving && quiet_ns >= NS_PER_S)) {
-        s->wait = resolving(job) && !job->paused ? reason_resolving(job, s->wait_text, sizeof s->wait_text, now_ns)
-                                                 : reason(job, s->wait_text, sizeof s->wait_text, now_ns);
+        s->wait = job->paused      ? reason(job, s->wait_text, sizeof s->wait_text, now_ns)
+                  : on_disk(job)   ? reason_disk(job, s->wait_text, sizeof s->wait_text)
+                  : resolving(job) ? reason_resolving(job, s->wait_text, sizeof s->wait_text, now_ns)
+                                   : reason(job, s->wait_text, sizeof s->wait_text, now_ns);
         s->waited_ns[s->wait] += passed_ns;
     }
     bool ours = s->wait == HFP_WAIT_PAUSED || s->wait == HFP_WAIT_LIMIT || s->wait == HFP_WAIT_HASH;
@@ -253,6 +290,11 @@ void status_tick(struct job *job, uint64_t now_ns)
     if (read_bytes != job->read_seen || (job->step != STEP_RUN && !resolving(job))) {
         job->read_seen = read_bytes;
         job->read_seen_ns = now_ns;
+    }
+    uint64_t hashed = hash_progress(job);
+    if (hashed != job->hash_seen) {
+        job->hash_seen = hashed;
+        job->hash_seen_ns = now_ns;
     }
     status_counts(job);
     fronts(job);
