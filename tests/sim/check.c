@@ -5,136 +5,180 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The promises, each judged from the world's own truth and never from what the engine says of itself. */
+/* The promises, each judged from the world's own truth and never from what the engine says of itself. P8 is in
+ * progress.c, P5 in memory.c, P6 and P7 in hub.c and wire.c. */
 
-static bool is_truth(const struct sim_file *f, const uint8_t *data, uint64_t size_bytes)
+/* ---- P2 ---- */
+
+void check_taken(const struct exchange *x, uint64_t at, uint64_t n)
 {
-    return f->size_bytes == size_bytes && (size_bytes == 0 || memcmp(f->content, data, (size_t)size_bytes) == 0);
+    uint16_t *to = x->file->taken_to[x->repo];
+    for (uint64_t end = at + n; at < end;) {
+        uint64_t b = at / BLOCK_BYTES, stop = MIN(end, (b + 1) * BLOCK_BYTES);
+        to[b] = (uint16_t)MAX(to[b], stop - b * BLOCK_BYTES);
+        at = stop;
+    }
 }
 
-/* P8: no count runs back, and none claims more than the one before it. */
-void check_event(const struct hfp_event *e)
+/* No byte that was received is asked for again: in worlds in which nothing may throw it away. Pauses and suspends may cut a
+ * connection that held bytes back, and answers that make no sense are thrown away. */
+static bool nothing_is_thrown_away(void)
 {
-    const struct hfp_status *s = &e->status;
-    if (s->received_bytes < sim->last_received || s->recorded_bytes < sim->last_recorded ||
-        s->proved_bytes < sim->last_proved || s->in_place_bytes < sim->last_in_place)
-        sim_fail("P8: a count ran back: received %" PRIu64 " recorded %" PRIu64 " proved %" PRIu64 " in place %" PRIu64,
-                 s->received_bytes, s->recorded_bytes, s->proved_bytes, s->in_place_bytes);
-    if (s->received_bytes > s->total_bytes || s->recorded_bytes > s->received_bytes ||
-        s->proved_bytes > s->recorded_bytes)
-        sim_fail("P8: received %" PRIu64 " of %" PRIu64 ", recorded %" PRIu64 ", proved %" PRIu64, s->received_bytes,
-                 s->total_bytes, s->recorded_bytes, s->proved_bytes);
-    if (s->state == HFP_REPAIRING && sim->honest && sim->lies_told == 0)
-        sim_fail("P1: bytes that nobody got wrong do not match: %s", e->text ? e->text : "");
-    sim->last_received = s->received_bytes;
-    sim->last_recorded = s->recorded_bytes;
-    sim->last_proved = s->proved_bytes;
-    sim->last_in_place = s->in_place_bytes;
-    sim_trace("event %d %s %s%s %s", e->type, hfp_state_text(s->state), s->wait_text, e->path ? e->path : "",
-              e->text ? e->text : "");
-    if (e->type != HFP_EV_DONE)
-        return;
-    sim->done = true;
-    sim->code = s->error.code;
-    snprintf(sim->message, sizeof sim->message, "%s", s->error.message);
+    const struct sim_faults *f = &sim->faults;
+    return sim->honest && !f->steer && !f->hold && !f->cancel && !f->suspend && !f->shift_range && !f->ignore_range &&
+           !f->wrong_total && !f->crash && !f->full_disk && !f->slow_disk && !f->drag && sim->incarnation == 0;
 }
 
-void check_taken(struct sim_file *f, uint64_t at, uint64_t n)
-{
-    memset(f->taken + at, 1, (size_t)n);
-}
-
-/* P2: a block whose record was on the disk when this process began is not asked for again, as long as nobody lied. */
-void check_request(const struct sim_file *f, uint64_t first, uint64_t last)
+/* A block whose record was on the disk is not asked for again, as long as nobody lied. */
+void check_request(const struct sim_file *f, unsigned repo, uint64_t first, uint64_t last)
 {
     if (sim->lies_told > 0 || sim->doubtful)
         return;
-    /* Pauses and suspends may cut a connection that held bytes back, and answers that make no sense are thrown away. */
-    bool plain = sim->honest && !sim->faults.steer && !sim->faults.suspend && !sim->faults.shift_range &&
-                 !sim->faults.ignore_range && !sim->faults.crashes;
-    if (plain && f->taken[first])
-        sim_fail("P2: byte %" PRIu64 " of %s was received and is asked for again", first, f->path);
-    for (uint64_t b = first / BLOCK_BYTES; b <= last / BLOCK_BYTES; b++)
-        if (f->recorded[b]) {
-            sim_fail("P2: block %" PRIu64 " of %s was recorded and is asked for again", b, f->path);
-            return;
-        }
-}
-
-/* P1: nothing wrong ever gets a final name, not even for a moment. */
-void check_rename(const char *folder, const char *name, const uint8_t *data, uint64_t size_bytes)
-{
-    (void)folder;
-    const struct sim_file *f = world_etag(name);
-    if (f && !is_truth(f, data, size_bytes))
-        sim_fail("P1: wrong content under the final name %.12s of %s", name, f->path);
-}
-
-/* Blocks whose digest is on the disk and right. The reading is this file's own: 32 bytes each after the header. */
-static void note_digests(const char *name, const uint8_t *data, uint64_t size_bytes, void *ctx)
-{
-    (void)ctx;
-    const char *dot = strchr(name, '.');
-    if (!dot || !strstr(name, ".digests") || size_bytes < DIGESTS_HEADER_BYTES)
-        return;
-    /* After power loss the header may be torn, or say that the bytes were found lying about: then they are a guess. */
-    struct digests_info info;
-    struct digests_proof proof;
-    bool torn = digests_decode(&info, &proof, data) != HFP_OK;
-    if (torn) /* by a kill inside a short write too: the holes beside the blocks are a guess then like everything else */
-        sim->honest = false;
-    if (torn || info.adopted_blocks > 0)
-        return;
-    char etag[65] = "", path[256];
-    snprintf(etag, sizeof etag, "%.*s", (int)MIN(dot - name, 64), name);
-    struct sim_file *f = world_etag(etag);
-    snprintf(path, sizeof path, "/cache/models--sim--repo/blobs/%.*s.incomplete",
-             (int)(strstr(name, ".digests") - name), name);
-    uint64_t have = 0;
-    const uint8_t *part = disk_content(path, &have);
-    for (uint64_t b = 0; f && part && b < blocks_of(f->size_bytes); b++) {
-        uint64_t at = DIGESTS_HEADER_BYTES + b * BLAKE3_BYTES, end = MIN((b + 1) * BLOCK_BYTES, f->size_bytes);
-        uint8_t digest[BLAKE3_BYTES];
-        if (at + BLAKE3_BYTES > size_bytes || end > have)
-            continue;
-        blake3_of(digest, part + b * BLOCK_BYTES, (size_t)(end - b * BLOCK_BYTES));
-        f->recorded[b] |= memcmp(digest, data + at, sizeof digest) == 0;
+    for (uint64_t b = first / BLOCK_BYTES; b <= last / BLOCK_BYTES; b++) {
+        uint64_t taken_to = b * BLOCK_BYTES + f->taken_to[repo][b];
+        if (f->recorded[repo][b])
+            sim_fail("P2: block %" PRIu64 " of %.12s was recorded and is asked for again", b, f->etag);
+        else if (nothing_is_thrown_away() && f->taken_to[repo][b] && taken_to > MAX(first, b * BLOCK_BYTES))
+            sim_fail("P2: %.12s was received up to byte %" PRIu64 " of block %" PRIu64
+                     " and is asked for from byte %" PRIu64,
+                     f->etag, taken_to, b, first);
     }
 }
 
-void check_incarnation_begins(void)
+/* ---- P1 ---- */
+
+/* Nothing wrong ever gets a final name, not even for a moment. */
+void check_rename(int repo, const char *name, const uint8_t *data, uint64_t size_bytes)
 {
-    for (unsigned i = 0; i < sim->files; i++) {
-        memset(sim->file[i].recorded, 0, (size_t)blocks_of(sim->file[i].size_bytes) + 1);
-        memset(sim->file[i].taken, 0, (size_t)sim->file[i].size_bytes + 1);
-    }
-    disk_each("/cache/models--sim--repo/blobs", note_digests, NULL);
-    sim->last_received = sim->last_recorded = sim->last_proved = sim->last_in_place = 0;
+    struct sim_file *f = world_etag(name);
+    if (!f)
+        return;
+    if (!truth_is(f, data, size_bytes))
+        sim_fail("P1: wrong content under the final name %.12s", name);
+    if (repo >= 0)
+        f->right[repo] = true;
+    sim->named_ns = sim->now_ns;
 }
 
 static void check_blob(const char *name, const uint8_t *data, uint64_t size_bytes, void *ctx)
 {
-    (void)ctx;
-    const struct sim_file *f = world_etag(name);
-    if (f && !is_truth(f, data, size_bytes))
-        sim_fail("P1: blob %.12s of %s is wrong at the end", name, f->path);
+    struct sim_file *f = world_etag(name);
+    unsigned repo = *(unsigned *)ctx;
+    if (!f)
+        return;
+    f->right[repo] = truth_is(f, data, size_bytes);
+    if (!f->right[repo] && !sim->rotten)
+        sim_fail("P1: blob %.12s is wrong", name);
 }
 
-/* P1 the other way round: done means that every file can be read and is right, and the ref says so. */
-void check_end(void)
+void check_disk(void)
 {
-    char path[256];
-    uint64_t n = 0;
-    disk_each("/cache/models--sim--repo/blobs", check_blob, NULL);
-    if (sim->code != HFP_OK)
-        return;
-    for (unsigned i = 0; i < sim->files; i++) {
-        snprintf(path, sizeof path, "/cache/models--sim--repo/snapshots/%s/%s", sim->commit, sim->file[i].path);
-        const uint8_t *data = disk_content(path, &n);
-        if (!data || !is_truth(&sim->file[i], data, n))
-            sim_fail("P1: done, but %s is %s", sim->file[i].path, data ? "wrong" : "missing");
+    bool wrong = false;
+    for (unsigned r = 0; r < SIM_REPOS; r++) {
+        char folder[64];
+        snprintf(folder, sizeof folder, "/cache/models--sim--%s/blobs", repo_names[r]);
+        disk_each(folder, check_blob, &r);
     }
-    const uint8_t *ref = disk_content("/cache/models--sim--repo/refs/main", &n);
-    if (!ref || n != 40 || memcmp(ref, sim->commit, 40) != 0)
-        sim_fail("P1: done, but refs/main is not the commit");
+    for (unsigned i = 0; i < sim->trees && !sim->rotten; i++) {
+        const struct sim_tree *t = &sim->tree[i];
+        const char *missing = truth_ref(t) ? truth_missing(t, &wrong) : NULL;
+        if (missing)
+            sim_fail("P1: refs/%s is there, but %s is %s", t->revision, missing, wrong ? "wrong" : "missing");
+    }
+}
+
+/* Done means that every file can be read and is right, and that the ref says so. */
+static void check_done(const struct sim_job *j)
+{
+    const struct sim_tree *t = &sim->tree[j->tree];
+    bool wrong = false;
+    const char *missing = j->verb == HFP_PLAN ? NULL : truth_missing(t, &wrong);
+    if (missing)
+        sim_fail("P1: done, but %s is %s", missing, wrong ? "wrong" : "missing");
+    if (j->verb == HFP_PULL && !j->by_commit && !truth_ref(t))
+        sim_fail("P1: done, but refs/%s is not the commit", t->revision);
+}
+
+/* ---- P4: which ends are honest in this world? ---- */
+
+static bool wire_is_bad(void)
+{
+    const struct sim_faults *f = &sim->faults;
+    return f->refuse || f->black_hole || f->dns || f->slow_open || f->mute || f->server_error || f->busy || f->expire ||
+           f->portal || f->garble || f->hop || f->reset || f->shorten || f->stall || f->outage || f->throttle ||
+           f->ignore_range || f->shift_range || f->wrong_total || f->pause || f->creep;
+}
+
+static bool shares_repo(const struct sim_job *j)
+{
+    for (unsigned i = 0; i < sim->jobs; i++)
+        if (&sim->job[i] != j && sim->tree[sim->job[i].tree].repo == sim->tree[j->tree].repo && sim->job[i].id)
+            return true;
+    return false;
+}
+
+static bool failed_honestly(const struct sim_job *j)
+{
+    bool reads = j->verb == HFP_VERIFY || j->offline, lied = sim->lies_told > 0;
+    switch (hfp_exit_status(j->code)) {
+    case 3:
+        return wire_is_bad() && sim->max_rounds < 60;
+    case 4:
+        return j->verb == HFP_VERIFY ? sim->rotten || sim->doubtful : lied;
+    case 7:
+        return sim->faults.full_disk || sim->faults.disk_error;
+    case 8:
+        return shares_repo(j);
+    case 9:
+        return (reads && !j->was_whole) || (!sim->rounds_given && wire_is_bad()) || sim->faults.disk_error;
+    case 130:
+        return j->cancelled;
+    default:
+        return false;
+    }
+}
+
+void check_verdict(const struct sim_job *j)
+{
+    if (j->code == HFP_OK)
+        check_done(j);
+    else if (!j->message[0])
+        sim_fail("P4: failed without a word: %s", hfp_code_name(j->code));
+    else if (!failed_honestly(j))
+        sim_fail("P4: failed without a cause: %s: %s", hfp_code_name(j->code), j->message);
+}
+
+/* ---- events ---- */
+
+void check_event(const struct hfp_event *e)
+{
+    struct sim_job *j = people_job(e->status.job);
+    sim_trace("job %d: event %d %s %s %s %s", (int)(j - sim->job), e->type, hfp_state_text(e->status.state),
+              e->status.wait_text, e->path ? e->path : "", e->text ? e->text : "");
+    if (e->status.state == HFP_REPAIRING && sim->honest && sim->lies_told == 0 && j->verb != HFP_REPAIR)
+        sim_fail("P1: bytes that nobody got wrong do not match: %s", e->text ? e->text : "");
+    progress_event(j, e);
+    if (e->type != HFP_EV_DONE)
+        return;
+    j->done = true;
+    j->code = e->status.error.code;
+    snprintf(j->message, sizeof j->message, "%s", e->status.error.message);
+    check_verdict(j);
+    j->succeeded |= j->code == HFP_OK;
+    if (j->code != HFP_OK)
+        truth_note_recorded();
+}
+
+void check_incarnation_begins(void)
+{
+    for (unsigned i = 0; i < sim->files; i++)
+        for (unsigned r = 0; r < SIM_REPOS; r++) {
+            size_t n = (size_t)blocks_of(sim->file[i].size_bytes);
+            if (sim->faults.power) /* else what was recorded once stays so */
+                memset(sim->file[i].recorded[r], 0, n);
+            memset(sim->file[i].taken_to[r], 0, n * sizeof(uint16_t));
+            sim->file[i].right[r] = false;
+        }
+    check_disk();
+    truth_note_recorded();
 }

@@ -41,7 +41,28 @@ static bool refuse(bool changes)
         errno = EIO;
         return true;
     }
+    disk->changes += changes;
     return false;
+}
+
+static bool full(uint64_t grow)
+{
+    if (disk->used + grow <= disk->capacity)
+        return false;
+    errno = disk->quota ? EDQUOT : ENOSPC;
+    return true;
+}
+
+/* The repository whose blobs this folder holds; -1: none. */
+static int blobs_of(const struct inode *dir)
+{
+    char path[64];
+    for (int r = 0; r < SIM_REPOS; r++) {
+        snprintf(path, sizeof path, "/cache/models--sim--%s/blobs", repo_names[r]);
+        if (disk_walk(disk->root, path, true, NULL, NULL) == dir)
+            return r;
+    }
+    return -1;
 }
 
 /* ---- the table ---- */
@@ -129,8 +150,8 @@ static ssize_t d_pwrite(int fd, const void *buf, size_t n, off_t at)
     if (fd_direct[fd - FIRST_FD] && direct_refused(buf, n, at))
         return errno = EINVAL, -1;
     uint64_t end = (uint64_t)at + n, grow = end > i->size ? end - i->size : 0;
-    if (disk->used + grow > disk->capacity)
-        return errno = ENOSPC, -1;
+    if (full(grow))
+        return -1;
     if (n > 1 && sim_random(50) == 0)
         n = 1 + (size_t)sim_random(n - 1); /* a short write */
     if (fd_direct[fd - FIRST_FD])
@@ -172,9 +193,7 @@ static int d_fallocate(int fd, int mode, off_t at, off_t n)
     if (!i || refuse(true))
         return -1;
     uint64_t end = (uint64_t)at + (uint64_t)n, grow = end > i->size ? end - i->size : 0;
-    if (disk->used + grow > disk->capacity)
-        return errno = ENOSPC, -1;
-    return 0;
+    return full(grow) ? -1 : 0;
 }
 
 static int d_renameat(int old_dir, const char *old, int new_dir, const char *new_)
@@ -189,7 +208,7 @@ static int d_renameat(int old_dir, const char *old, int new_dir, const char *new
         return errno = ENOENT, -1;
     uint64_t group = ++disk->group;
     if (S_ISREG(i->mode))
-        check_rename(new_, new_name, i->data, i->size);
+        check_rename(blobs_of(to), new_name, i->data, i->size);
     dir_change(from, old_name, NULL, group);
     dir_change(to, new_name, i, group);
     touch_ctime(i);

@@ -53,8 +53,9 @@ enum disk_direct { DIRECT_NONE, DIRECT_UNTOLD, DIRECT_ZERO, DIRECT_TAKEN, DIRECT
 
 struct disk {
     struct inode *root, *all;
-    uint64_t next_ino, used, capacity, group;
+    uint64_t next_ino, used, capacity, group, changes;
     enum disk_direct direct;
+    bool quota;   /* what is missing is not space but leave to use it */
     bool journal; /* this disk orders metadata as a journal does; else folders are on their own */
     struct dirop *ops;
     unsigned ops_n, ops_cap;

@@ -176,6 +176,7 @@ void disk_new(uint64_t capacity_bytes)
     disk->next_ino = 2;
     disk->journal = sim_random(2) == 0;
     disk->direct = (enum disk_direct)sim_random(DIRECT_KINDS);
+    disk->quota = sim_random(2) == 0;
     disk->root = inode_new(S_IFDIR | 0755);
     entries_set(&disk->root->now, "..", disk->root);
     entries_set(&disk->root->kept, "..", disk->root);
@@ -222,13 +223,21 @@ const uint8_t *disk_content(const char *path, uint64_t *size_bytes)
     return i->data ? i->data : (const uint8_t *)"";
 }
 
-void disk_rot(const char *path, uint64_t at)
+/* What careless hands do to a finished file: 1 changes it in place, 2 puts a damaged copy there with the old time stamp
+ * (cp -p, rsync), 3 a copy without a fault. */
+void disk_rot(const char *path, uint64_t at, unsigned how)
 {
     struct inode *i = disk_walk(disk->root, path, true, NULL, NULL);
     if (!i || at >= i->size)
         return;
-    i->data[at] ^= 16;
+    struct timespec mtime = i->mtime;
+    if (how < 3)
+        i->data[at] ^= 16;
     inode_touch(i);
+    if (how > 1) {
+        i->ino = disk->next_ino++;
+        i->mtime = mtime;
+    }
     inode_sync(i, true);
 }
 
@@ -244,4 +253,9 @@ void disk_each(const char *folder, void (*each)(const char *name, const uint8_t 
 void disk_set_capacity(uint64_t bytes)
 {
     disk->capacity = bytes;
+}
+
+uint64_t disk_changes(void)
+{
+    return disk->changes;
 }

@@ -55,11 +55,7 @@ void heap_fire(uint64_t until_ns)
 {
     while (sim->heap_n > 0 && sim->heap[0].at_ns <= until_ns) {
         struct heap_item item = take();
+        sim->fired++;
         item.fire(item.arg);
     }
-}
-
-void heap_clear(void)
-{
-    sim->heap_n = 0;
 }

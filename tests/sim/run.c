@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One run: a job from nothing to its end, through as many crashes as the seed says, and then as often as it takes with a
- * healthy world until it is done. */
+/* One life: jobs from nothing to their end, through as many crashes as the seed says, and then as often as it takes with
+ * a healthy world until they are done. Then what is there is looked at again, and damaged and mended. */
 
 #define TURNS_MAX 2000000
+#define SPINS_MAX 10000 /* turns in which neither time passes nor anything happens */
 #define HEALTHY_TRIES 3
+#define AGAIN_ONE_IN 3
 
 struct sim *sim;
 
@@ -66,7 +68,8 @@ struct machine {
     struct http *http;
     struct work *work;
     struct events *events;
-    uint64_t job;
+    unsigned spins;
+    uint64_t fired;
 };
 
 static const char *const addresses[] = { "cdn.sim:80:10.0.1.1,10.0.1.2", "hub.sim:80:10.0.0.1", NULL };
@@ -80,8 +83,9 @@ static bool boot(struct machine *m)
                   .hub_cache = "/cache",
                   .token = "hf_secret",
                   .resolve = addresses,
-                  .max_rounds = 60,
-                  .max_rounds_given = true,
+                  .max_connections = sim->max_connections,
+                  .max_rounds = sim->max_rounds,
+                  .max_rounds_given = sim->rounds_given,
                   .chunk_bytes = 8 * BLOCK_BYTES,
                   .log = log_line,
                   .log_level = sim->trace ? HFP_LOG_TRACE : -1 },
@@ -90,11 +94,10 @@ static bool boot(struct machine *m)
         .now = now,
         .seed = sim_random(UINT64_MAX),
     };
-    struct hfp_job_spec spec = { .verb = HFP_PULL, .repo = "sim/repo" };
     if (events_new(&m->events, &err) != HFP_OK)
         return false;
     config.events = m->events;
-    return core_new(&m->core, &config, &err) == HFP_OK && core_start(m->core, &spec, &m->job, &err) == HFP_OK;
+    return core_new(&m->core, &config, &err) == HFP_OK;
 }
 
 static void listen(struct machine *m)
@@ -103,79 +106,41 @@ static void listen(struct machine *m)
         check_event(e);
 }
 
-/* Advances to the next thing that happens; false when nothing ever would. */
-static bool advance(struct machine *m)
+static void judge_spin(struct machine *m, bool time_passes)
 {
-    uint64_t wants = core_turn(m->core), due = UINT64_MAX;
+    m->spins = time_passes || m->fired != sim->fired ? 0 : m->spins + 1;
+    m->fired = sim->fired;
+    if (m->spins > SPINS_MAX)
+        sim_fail("P3: %u turns in which nothing happens", m->spins);
+}
+
+/* Advances to the next thing that happens. */
+static void advance(struct machine *m)
+{
+    people_start_due(m->core);
+    uint64_t wants = core_turn(m->core), due = UINT64_MAX, commands = sim->commands;
     check_buffers(m->core);
     listen(m);
-    if (core_idle(m->core))
-        return true;
+    people_turn(m->core);
+    if (!people_pending() || sim->commands != commands) /* a command wants a turn at once */
+        return;
     heap_next(&due);
-    uint64_t next = MIN(wants, due);
+    uint64_t next = MIN(MIN(core_idle(m->core) ? UINT64_MAX : wants, due), people_next_ns());
     if (next == UINT64_MAX) {
         sim_fail("P3: nothing will ever happen again");
-        return false;
+        return;
     }
+    judge_spin(m, next > sim->now_ns);
     sim->now_ns = MAX(sim->now_ns, next);
     heap_fire(sim->now_ns);
     m->work->poll(m->work);
-    return true;
-}
-
-static void steer(struct machine *m)
-{
-    static const uint64_t limits[] = { 0, 1000, 100000, 10000000 };
-    switch (sim_random(5)) {
-    case 0:
-        core_command(m->core, CORE_PAUSE, m->job, 0);
-        break;
-    case 1:
-    case 2:
-        core_command(m->core, CORE_RESUME, m->job, 0);
-        break;
-    default:
-        core_command(m->core, CORE_LIMIT, sim_random(2) * m->job, limits[sim_random(4)]);
-    }
-}
-
-/* What people do while it runs; the last word is always to go on. */
-static void meddle(struct machine *m, uint64_t *next_ns)
-{
-    if (*next_ns == 0 || sim->now_ns < *next_ns)
-        return;
-    if (sim->now_ns >= sim->faults.until_ns) {
-        core_command(m->core, CORE_RESUME, m->job, 0);
-        core_command(m->core, CORE_LIMIT, m->job, 0);
-        core_command(m->core, CORE_LIMIT, 0, 0);
-        *next_ns = 0;
-        return;
-    }
-    if (sim->faults.steer)
-        steer(m);
-    if (sim->faults.suspend && sim_random(4) == 0) {
-        sim->slept_ns += 3600 * NS_PER_S;
-        core_renew(m->core);
-    }
-    *next_ns = sim->now_ns + 1 + sim_random(20 * NS_PER_S);
-}
-
-static void wake_meddler(void *arg)
-{
-    (void)arg;
 }
 
 static void drive(struct machine *m)
 {
-    uint64_t start_ns = sim->now_ns, meddle_ns = sim->faults.steer || sim->faults.suspend ? sim->now_ns + 1 : 0;
-    for (unsigned turn = 0; !sim->failed; turn++) {
-        if (sim->dead || core_idle(m->core))
-            return;
-        if (meddle_ns)
-            heap_add(meddle_ns, wake_meddler, NULL);
-        if (!advance(m))
-            return;
-        meddle(m, &meddle_ns);
+    uint64_t start_ns = sim->now_ns;
+    for (unsigned turn = 0; !sim->failed && !sim->dead && people_pending(); turn++) {
+        advance(m);
         if (turn > TURNS_MAX || ns_since(sim->now_ns, start_ns) > SIM_PROMISED_NS)
             sim_fail("P3: no end after %u turns and %.1f hours", turn, (double)(sim->now_ns - start_ns) / 3.6e12);
     }
@@ -194,8 +159,11 @@ static void bury(struct machine *m)
         heap_fire(sim->now_ns);
         m->work->poll(m->work);
     }
+    while (sim->heap_n > 0) { /* late names and syncs of a core that is idle */
+        heap_fire(UINT64_MAX);
+        m->work->poll(m->work);
+    }
     core_free(m->core);
-    heap_fire(UINT64_MAX);
     events_free(m->events);
     m->work->free(m->work);
     m->http->free(m->http);
@@ -205,33 +173,25 @@ static void bury(struct machine *m)
 static void incarnation(bool crash)
 {
     struct machine m = { 0 };
+    memory_begins();
     disk_new_process();
     check_incarnation_begins();
-    sim->done = false;
+    sim->start_ns = sim->now_ns;
     sim->ops_left = crash ? sim_random(sim_random(2) ? 40 : 1500) : UINT64_MAX;
     sim_trace("incarnation %u%s", sim->incarnation, crash ? ", to be killed" : "");
+    people_before();
     if (boot(&m))
         drive(&m);
     bool killed = sim->dead;
     bury(&m);
+    memory_ends();
     sim->ops_left = UINT64_MAX;
+    if (!sim->failed)
+        check_disk();
+    truth_note_recorded();
     if (killed && sim->faults.power)
         disk_power_loss();
     sim->incarnation++;
-}
-
-/* Which ends are honest in this world? */
-static void check_verdict(bool healthy)
-{
-    bool lied = sim->lies_told > 0 || sim->faults.lying_address;
-    bool disk = sim->faults.full_disk || sim->faults.disk_error;
-    if (!sim->done || sim->code == HFP_OK)
-        return;
-    if (!healthy && sim->code == HFP_E_CONTENT && lied)
-        return;
-    if (!healthy && disk && hfp_exit_status(sim->code) == 7)
-        return;
-    sim_fail("P1: failed without a cause: %s: %s", hfp_code_name(sim->code), sim->message);
 }
 
 static void put_foreign(void)
@@ -241,7 +201,7 @@ static void put_foreign(void)
         if (f->size_bytes <= BLOCK_BYTES || sim_random(2))
             continue;
         char path[256];
-        snprintf(path, sizeof path, "/cache/models--sim--repo/blobs/%s%s.incomplete", f->etag,
+        snprintf(path, sizeof path, "/cache/models--sim--%s/blobs/%s%s.incomplete", repo_names[0], f->etag,
                  sim_random(2) ? "" : ".0badc0de");
         uint64_t n = sim_random(f->size_bytes + BLOCK_BYTES);
         uint8_t *data = calloc(1, (size_t)n + 1);
@@ -260,59 +220,92 @@ static uint64_t all_bytes(void)
     return n;
 }
 
-/* The file is damaged and its receipt no longer holds: the next pull notices and mends it. */
-static void rot(void)
+/* One more job on its own, in a healthy world with everything in place. */
+static enum hfp_code one_job(enum hfp_verb verb, bool offline)
+{
+    sim->jobs = 1;
+    sim->job[0] = (struct sim_job){ .verb = verb, .offline = offline };
+    incarnation(false);
+    return sim->job[0].code;
+}
+
+/* What is complete is left alone: nothing is fetched, and the dry run changes nothing at all. */
+static void look_again(void)
+{
+    static const enum hfp_verb verbs[] = { HFP_PULL, HFP_PULL, HFP_VERIFY, HFP_REPAIR, HFP_PLAN };
+    unsigned choice = (unsigned)sim_random(ARRAY_LEN(verbs));
+    uint64_t requests = sim->file_requests, changes = disk_changes();
+    enum hfp_code code = one_job(verbs[choice], choice == 1);
+    if (code != HFP_OK)
+        sim_fail("P1: everything is in place, and verb %d says %s: %s", verbs[choice], hfp_code_name(code),
+                 sim->job[0].message);
+    if (sim->file_requests != requests)
+        sim_fail("P2: everything is in place, and verb %d fetches", verbs[choice]);
+    if (verbs[choice] == HFP_PLAN && disk_changes() != changes)
+        sim_fail("P7: the dry run changed something on the disk");
+}
+
+/* A finished file is damaged, or only copied: verify notices, the next pull mends it; a copy without fault is read, not
+ * fetched. */
+static void rot(unsigned how)
 {
     char path[256];
-    struct sim_file *f = &sim->file[sim_random(sim->files)];
-    snprintf(path, sizeof path, "/cache/models--sim--repo/blobs/%s", f->etag);
-    disk_rot(path, sim_random(f->size_bytes));
-    sim->doubtful = true;
+    struct sim_file *f = sim->tree[0].entry[sim_random(sim->tree[0].n)].file;
+    snprintf(path, sizeof path, "/cache/models--sim--%s/blobs/%s", repo_names[0], f->etag);
+    if (f->size_bytes == 0)
+        return;
+    disk_rot(path, sim_random(f->size_bytes), how);
+    sim->doubtful = sim->rotten = true;
     sim->honest = false;
-    incarnation(false);
-    if (!sim->failed && !(sim->done && sim->code == HFP_OK))
-        sim_fail("a damaged file is not mended: %s: %s", hfp_code_name(sim->code), sim->message);
+    enum hfp_code damaged = how < 3 ? HFP_E_CONTENT : HFP_OK, code = HFP_OK;
+    uint64_t requests = sim->file_requests;
+    if (sim_random(2) == 0 && (code = one_job(HFP_VERIFY, false)) != damaged)
+        sim_fail("P1: damage of kind %u, and verify says %s: %s", how, hfp_code_name(code), sim->job[0].message);
+    if (!sim->failed && (code = one_job(sim_random(3) ? HFP_PULL : HFP_REPAIR, false)) != HFP_OK)
+        sim_fail("P1: a damaged file is not mended: %s: %s", hfp_code_name(code), sim->job[0].message);
+    if (how == 3 && sim->file_requests != requests)
+        sim_fail("P2: a copied file that is right is fetched again");
+    sim->rotten = false;
     if (!sim->failed)
-        check_end();
+        check_disk();
 }
 
 static void life(void)
 {
-    bool rots = sim->faults.rot;
+    unsigned rots = sim->faults.rot;
     if (sim->faults.foreign)
         put_foreign();
-    for (unsigned i = 0; i < sim->faults.crashes && !sim->failed && !(sim->done && sim->code == HFP_OK); i++) {
+    for (unsigned i = 0; i < sim->faults.crash && !sim->failed && !people_done(); i++)
         incarnation(true);
-        check_verdict(false);
-    }
-    if (!sim->failed && !(sim->done && sim->code == HFP_OK)) {
+    if (!sim->failed && !people_done())
         incarnation(false);
-        check_verdict(false);
-    }
-    if (!sim->failed)
-        check_end();
-    /* Whatever happened: with a healthy world the next run finishes. */
-    sim->faults = (struct sim_faults){ 0 };
-    disk_set_capacity(UINT64_MAX / 2);
-    for (unsigned i = 0; i < HEALTHY_TRIES && !sim->failed && !(sim->done && sim->code == HFP_OK); i++)
+    world_healthy(); /* whatever happened: now the next run finishes */
+    for (unsigned i = 0; i < HEALTHY_TRIES && !sim->failed && !people_done(); i++)
         incarnation(false);
-    if (!sim->failed && !(sim->done && sim->code == HFP_OK))
-        sim_fail("the next run in a healthy world does not finish: %s: %s", hfp_code_name(sim->code), sim->message);
-    if (!sim->failed)
-        check_end();
+    if (!sim->failed && !people_done())
+        sim_fail("P1: the next run in a healthy world does not finish");
+    if (!sim->failed && sim_random(AGAIN_ONE_IN) == 0)
+        look_again();
     if (!sim->failed && rots)
-        rot();
+        rot(rots);
 }
 
-bool run_seed(uint64_t seed, bool trace)
+static void trace_faults(void)
+{
+    for (unsigned i = 0; i < sim_fault_count; i++)
+        if (*fault_at(&sim->faults, i))
+            sim_trace("fault %s %u", sim_fault_names[i], *fault_at(&sim->faults, i));
+}
+
+bool run_world(uint64_t seed, const struct sim_switches *switches, bool trace, char *failure)
 {
     struct sim world = { .trace = trace };
     sim = &world;
-    world_make(seed);
+    world_make(seed, switches);
+    trace_faults();
     disk_new(sim->faults.full_disk ? all_bytes() * sim_random(100) / 100 + 4096 : UINT64_MAX / 2);
     life();
-    if (world.failed)
-        fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, world.failure);
+    snprintf(failure, 512, "%s", world.failure);
     disk_free();
     world_free();
     sim = NULL;
