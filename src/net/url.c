@@ -79,16 +79,32 @@ static bool is_sane(const char *url)
     return true;
 }
 
-/* libcurl decodes a percent-encoded host after it has read numbers as addresses: https://%35/ becomes https://5/, and
- * that becomes https://0.0.0.5/. Of a URL that is another one when it is read again, we would compare the wrong one. */
-static CURLUcode is_settled(const char *url)
+/* The whole of a URL as libcurl writes it. It decodes a percent-encoded host after it has read numbers as addresses:
+ * https://%35/ becomes https://5/, and that becomes https://0.0.0.5/. Of a URL that is another one when it is read
+ * again, we would compare the wrong one: CURLUE_BAD_HOSTNAME. */
+static CURLUcode settled(char **whole, CURLU *u)
 {
-    AUTO_URL CURLU *u = curl_url();
+    AUTO_TEXT char *once = NULL;
     AUTO_TEXT char *again = NULL;
-    CURLUcode uc = u ? curl_url_set(u, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
+    AUTO_URL CURLU *second = curl_url();
+    CURLUcode uc = second ? curl_url_get(u, CURLUPART_URL, &once, 0) : CURLUE_OUT_OF_MEMORY;
     if (uc == CURLUE_OK)
-        uc = curl_url_get(u, CURLUPART_URL, &again, 0);
-    return uc == CURLUE_OK && strcmp(again, url) != 0 ? CURLUE_BAD_HOSTNAME : uc;
+        uc = curl_url_set(second, CURLUPART_URL, once, 0);
+    if (uc == CURLUE_OK)
+        uc = curl_url_get(second, CURLUPART_URL, &again, 0);
+    if (uc == CURLUE_OK && strcmp(once, again) != 0)
+        uc = CURLUE_BAD_HOSTNAME;
+    if (uc == CURLUE_OK)
+        *whole = ptr_steal(&once);
+    return uc;
+}
+
+/* The base of a relative location is read again too: libcurl joins the text of both. */
+static CURLUcode set_base(CURLU *u, const char *base)
+{
+    AUTO_TEXT char *whole = NULL;
+    CURLUcode uc = curl_url_set(u, CURLUPART_URL, base, 0);
+    return uc == CURLUE_OK ? settled(&whole, u) : uc;
 }
 
 int url_join(char *out, size_t out_size, const char *base, const char *location, struct hfp_err *err)
@@ -99,8 +115,7 @@ int url_join(char *out, size_t out_size, const char *base, const char *location,
     AUTO_URL CURLU *u = curl_url();
     if (!u)
         return err_nomem(err);
-    CURLUcode uc =
-        is_sane(base) && is_sane(location) ? curl_url_set(u, CURLUPART_URL, base, 0) : CURLUE_MALFORMED_INPUT;
+    CURLUcode uc = is_sane(base) && is_sane(location) ? set_base(u, base) : CURLUE_MALFORMED_INPUT;
     if (uc == CURLUE_OK) /* CURLU_URLENCODE mends raw spaces and UTF-8; what is encoded already stays as it is */
         uc = curl_url_set(u, CURLUPART_URL, location, CURLU_URLENCODE);
     if (uc == CURLUE_OK)
@@ -112,10 +127,9 @@ int url_join(char *out, size_t out_size, const char *base, const char *location,
     if (has_credentials(u))
         return err_set(err, HFP_E_PROTO, "a location that carries credentials: %s", shown);
     AUTO_TEXT char *whole = NULL;
-    if (curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_URL, &whole, 0) != CURLUE_OK)
+    if (curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) != CURLUE_OK)
         return err_nomem(err);
-    uc = is_settled(whole);
+    uc = settled(&whole, u);
     if (uc == CURLUE_OUT_OF_MEMORY)
         return err_nomem(err);
     if (uc != CURLUE_OK)

@@ -61,6 +61,7 @@ static void test_join(void)
         { "a backslash", "https://h/a", "https://evil\\@h/x", NULL },
         { "no host", "https://h/a", "https://", NULL },
         { "a host that reads as another the second time", "https://h/a", "https://%35/x", NULL },
+        { "a base whose host does", "https://%35/a", "/x", NULL },
         { "wild port", "https://h/a", "https://h:99999/x", NULL },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
