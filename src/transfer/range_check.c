@@ -14,6 +14,11 @@ static int check_partial(struct range_take *out, const struct http_headers *h, c
                          struct hfp_err *err)
 {
     const struct content_range *r = &h->range;
+    bool unsaid = w->size_bytes == RANGE_SIZE_UNKNOWN && !r->present;
+    if (w->ranged && unsaid && h->content_length == w->last - w->first + 1) {
+        *out = (struct range_take){ .until = w->last + 1 };
+        return HFP_OK;
+    }
     if (!w->ranged || !r->present || r->unsatisfied)
         return err_http(err, HFP_E_PROTO, 206, "%s answered a part of %s without saying which", w->host, w->path);
     if (r->total_known && w->size_bytes != RANGE_SIZE_UNKNOWN && r->total != w->size_bytes)

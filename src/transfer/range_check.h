@@ -8,8 +8,9 @@
 #include "base/err.h"
 #include "net/headers.h"
 
-/* A part of an object whose size nobody told: a total is not compared, and a 200 may be exactly the part (the official local
- * CAS server answers so to v1 URLs) or the whole object; its length tells which. */
+/* A part of an object whose size nobody told: a total is not compared, and the length tells what a 200 or a 206 without
+ * Content-Range brings. The official local CAS server answers so, 200 to its v1 URLs and 206 to those of v2; what it
+ * brings is chunk records, which do not unpack at another place. */
 #define RANGE_SIZE_UNKNOWN UINT64_MAX
 
 struct range_want {
