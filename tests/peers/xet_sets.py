@@ -3,7 +3,7 @@
 The fixtures of conftest.py: xet_sets (content, store, uploads, ids), xet_hub (fakehub with a CAS of its own, faults on
 order), official_cas (the official server with the same uploads), official_hub (a Hub whose tokens name that server).
 
-HFP_XET_BIG is the size of org/weights in bytes; 1 GiB with HFP_ALL=1, else 12 MiB.
+HFP_XET_BIG is the size of org/weights in bytes: 12 MiB, and 1 GiB in the suite peers-large of ./test all.
 """
 import os
 import random
@@ -13,7 +13,7 @@ from casdata import CasData
 from hub import Content
 
 MIB = 1 << 20
-BIG = int(os.environ.get("HFP_XET_BIG", 1 << 30 if os.environ.get("HFP_ALL") else 12 * MIB))
+BIG = int(os.environ.get("HFP_XET_BIG", 12 * MIB))
 TINY = (1, 7, 8, 63, 64, 8191, 8192, 8193, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073)
 PACKED = {"none.bin": (casdata.noise, casdata.NONE), "lz4.txt": (casdata.lines, casdata.LZ4), "bg4.bin": (casdata.floats, casdata.BG4)}
 REPOS = ("org/tiny", "org/many", "org/weights", "org/repeat", "org/revs", "org/packed")
