@@ -1,8 +1,8 @@
 /* The moving lines on a terminal: the whole job, the files at the front, how much is proved. */
 #include "cli/bar.h"
 
-#include "cli/units.h"
 #include "cli/view.h"
+#include "front/units.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

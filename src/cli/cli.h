@@ -2,8 +2,8 @@
 #ifndef HFP_CLI_CLI_H
 #define HFP_CLI_CLI_H
 
-#include "cli/options.h"
-#include "cli/spec.h"
+#include "cli/targets.h"
+#include "front/options.h"
 
 /* The whole program; returns the exit status. argv's secrets are overwritten. */
 int cli_main(int argc, char **argv);
@@ -15,9 +15,5 @@ int run_targets(struct options *o, const struct targets *targets);
 /* Of several exit statuses the one the program ends with. Final ones go before those worth another try: no number of
  * tries makes the whole succeed. 1, 4, 2, 5, 6, then 7, 3, 8, 9, then 0; a signal is above all. */
 int worse_status(int a, int b);
-
-struct hfp_config;
-/* The engine's view of the options; texts stay owned by o. Makes paths absolute in o. */
-int engine_config(struct hfp_config *out, struct options *o, struct hfp_err *err);
 
 #endif

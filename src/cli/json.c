@@ -1,7 +1,7 @@
 /* --progress json: one object a line on standard error; the schema is docs/formats/events.md. */
 #include "cli/view.h"
 
-#include "cli/status_json.h"
+#include "front/status_json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  *   [<repo>] 47.3%  10.41 GB / 22.02 GB  0.0 MB/s STALLED 42s: <reason> */
 #include "cli/lines.h"
 
-#include "cli/units.h"
 #include "cli/view.h"
+#include "front/units.h"
 
 #include <stdlib.h>
 #include <string.h>

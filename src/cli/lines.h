@@ -2,7 +2,7 @@
 #ifndef HFP_CLI_LINES_H
 #define HFP_CLI_LINES_H
 
-#include "cli/text.h"
+#include "front/text.h"
 
 void log_line(struct text *t, const char *repo, const struct hfp_status *st, uint64_t age_ns);
 

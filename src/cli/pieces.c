@@ -1,7 +1,7 @@
 /* Words that several views share. */
 #include "cli/view.h"
 
-#include "cli/units.h"
+#include "front/units.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,11 +1,6 @@
-/* --progress-file: {"downloaded","total","progress","speed","eta"} of the job that runs, replaced whole once a second.
- * Who reads it sees an old or a new file, never half of one. A failure is harmless: the download is not about it. */
+/* --progress-file: the progress (front/progress.h) of the job that runs, once a second. */
 #include "cli/view.h"
 
-#include "cli/files.h"
-
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,24 +16,10 @@ struct progress_file {
 
 static void write_now(struct progress_file *p, uint64_t now_ns)
 {
-    const struct hfp_status *st = &p->last;
-    char text[256], eta[24] = "null";
-    uint64_t shown = shown_bytes(st);
-    unsigned percent = shown >= st->total_bytes ? 100 : (unsigned)((unsigned __int128)shown * 100 / st->total_bytes);
-    if (eta_s(st) != UINT64_MAX)
-        snprintf(eta, sizeof eta, "%" PRIu64, eta_s(st));
-    int n = snprintf(text, sizeof text,
-                     "{\"downloaded\":%" PRIu64 ",\"total\":%" PRIu64 ",\"progress\":%u,\"speed\":%" PRIu64
-                     ",\"eta\":%s}\n",
-                     shown, st->total_bytes, percent, st->rate_bytes_per_s, eta);
-    struct out_file f;
+    char text[PROGRESS_TEXT];
+    size_t n = progress_text(text, &p->last);
     p->written_ns = now_ns;
-    if (out_file_open(&f, p->path, NULL))
-        return;
-    if (out_file_write(&f, text, (size_t)n, NULL))
-        out_file_drop(&f);
-    else
-        out_file_commit(&f, NULL);
+    progress_write(p->path, text, n);
 }
 
 static void event(struct view *v, const struct hfp_event *ev, uint64_t now_ns)

@@ -2,8 +2,8 @@
  * 200,000 files costs no memory here; the name appears when the whole is written. */
 #include "cli/view.h"
 
-#include "cli/files.h"
-#include "cli/status_json.h"
+#include "front/files.h"
+#include "front/status_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* The loop: the engine's events and signals in, views out. */
 #include "cli/cli.h"
 
-#include "cli/files.h"
 #include "cli/say.h"
 #include "cli/signals.h"
 #include "cli/views.h"
+#include "front/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

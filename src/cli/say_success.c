@@ -1,6 +1,6 @@
 #include "cli/say.h"
 
-#include "cli/units.h"
+#include "front/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>

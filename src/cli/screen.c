@@ -1,6 +1,6 @@
 #include "cli/screen.h"
 
-#include "cli/files.h"
+#include "front/files.h"
 
 #include <langinfo.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #ifndef HFP_CLI_SCREEN_H
 #define HFP_CLI_SCREEN_H
 
-#include "cli/text.h"
+#include "front/text.h"
 
 #define LIVE_MAX 8 /* total, HFP_FRONTS files, proved; and room */
 

@@ -2,8 +2,8 @@
 #include "cli/view.h"
 
 #include "cli/say.h"
-#include "cli/status_json.h"
-#include "cli/units.h"
+#include "front/status_json.h"
+#include "front/units.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

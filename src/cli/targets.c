@@ -1,9 +1,9 @@
 /* The list of jobs: words of the command line first, then --models-from. */
-#include "cli/spec.h"
+#include "cli/targets.h"
 
-#include "cli/files.h"
-#include "cli/options.h"
-#include "cli/text.h"
+#include "front/files.h"
+#include "front/options.h"
+#include "front/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

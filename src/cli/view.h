@@ -6,7 +6,8 @@
 #define HFP_CLI_VIEW_H
 
 #include "cli/screen.h"
-#include "cli/spec.h"
+#include "cli/targets.h"
+#include "front/progress.h"
 #include "hfp/hfp.h"
 
 #define FINDINGS_NAMED 3 /* files named in one sentence; more are counted */
@@ -71,21 +72,6 @@ struct view *talk_new(struct screen *s, const struct talk_options *options);
 /* Opens the file at once: a report that cannot be written is better known before than after eight hours. */
 int report_new(struct view **out, const char *path, struct hfp_err *err);
 int report_error(const struct view *v, struct hfp_err *err); /* after the end: why it could not be written */
-
-/* What a status shows as its figure: proved bytes for verify, recorded bytes for all else. */
-static inline uint64_t shown_bytes(const struct hfp_status *st)
-{
-    return st->verb == HFP_VERIFY ? st->proved_bytes : st->recorded_bytes;
-}
-
-/* The middle of the estimate, or UINT64_MAX: nothing moves, nothing is left, or too little is known. */
-static inline uint64_t eta_s(const struct hfp_status *st)
-{
-    if (st->eta_low_s == UINT64_MAX || st->eta_high_s == UINT64_MAX || st->rate_bytes_per_s == 0 ||
-        shown_bytes(st) >= st->total_bytes)
-        return UINT64_MAX;
-    return st->eta_low_s + (st->eta_high_s - st->eta_low_s) / 2;
-}
 
 /* "main -> 4c44647", "24 files, 61.08 GB": pieces several views use, so that they are the same words. */
 void revision_piece(struct text *t, const char *revision, const char *commit);

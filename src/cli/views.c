@@ -1,6 +1,6 @@
 #include "cli/views.h"
 
-#include "cli/files.h"
+#include "front/files.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -5,8 +5,8 @@
 #ifndef HFP_CLI_VIEWS_H
 #define HFP_CLI_VIEWS_H
 
-#include "cli/options.h"
 #include "cli/view.h"
+#include "front/options.h"
 
 #define VIEWS_MAX 4 /* bar, lines or json; progress file; report; sentences */
 

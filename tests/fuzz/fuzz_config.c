@@ -2,7 +2,7 @@
  * nothing but lists; the command line is not replaced; and a bad line is told with its place. */
 #include "spoken_file.h"
 
-#include "cli/options.h"
+#include "front/options.h"
 
 static const char at_line[] = "given";
 

@@ -2,8 +2,8 @@
  * told with its number. */
 #include "spoken_file.h"
 
-#include "cli/options.h"
-#include "cli/spec.h"
+#include "cli/targets.h"
+#include "front/options.h"
 
 static void target_must_hold(const struct targets *all, size_t at)
 {

@@ -2,7 +2,7 @@
  * fields, and is understood the same when written in the plain form. */
 #include "fuzz.h"
 
-#include "cli/spec.h"
+#include "front/spec.h"
 
 #define HUB "https://huggingface.co"
 

@@ -1,7 +1,7 @@
 /* The environment means what it means to huggingface_hub.
  * Seen red with: $NAME left as it is in path_expand() ("hub folder as in Python"), HF_TOKEN below the token file ("HF_TOKEN first"), control characters let
  * through ("refused"), any non-empty word taken as true ("only four words are true"). */
-#include "cli/options.h"
+#include "front/options.h"
 #include "tap.h"
 
 #include <stdlib.h>

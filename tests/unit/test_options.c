@@ -1,7 +1,7 @@
 /* The command line, config files and which of them wins.
  * Seen red with: the source comparison in option_set reversed ("command line beats"), take_verb without the args_n test
  * ("a verb beats a repo id"), unknown config keys skipped ("unknown key"), set_secret without memset ("overwritten"). */
-#include "cli/options.h"
+#include "front/options.h"
 #include "tap.h"
 
 #include <stdlib.h>

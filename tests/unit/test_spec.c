@@ -1,8 +1,8 @@
 /* What people write for a repository, and lists of them.
  * Seen red with: looks_like_file() returning false ("a file name is explained"), revision_length() without refs/pr
  * ("refs/pr/3 in a URI"), same_repo() returning NULL ("two files are one job"). */
-#include "cli/options.h"
-#include "cli/spec.h"
+#include "cli/targets.h"
+#include "front/options.h"
 #include "tap.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* What comes from outside cannot paint on the terminal.
  * Seen red with: harmless() returning true ("escape sequences", "C1", "right-to-left"), the check for overlong forms
  * removed ("overlong"). */
-#include "cli/text.h"
+#include "front/text.h"
 #include "tap.h"
 
 #include <locale.h>

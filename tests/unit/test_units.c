@@ -1,7 +1,7 @@
 /* Sizes, rates and times as typed and as shown.
  * Seen red with: the overflow check of scaled_parse removed ("overflow" rows), the 999 cap of permille removed ("100.0 %
  * only when complete"), K read as 1000 ("K is 1024"). */
-#include "cli/units.h"
+#include "front/units.h"
 #include "tap.h"
 
 static void sizes_in(void)

@@ -1,4 +1,4 @@
-#include "cli/units.h"
+#include "front/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
-/* cli/text.h: one piece of output on its way to a terminal, a log or a file.
+/* front/text.h: one piece of output on its way to a terminal, a log or a file.
  *
  * A fixed buffer that knows how many columns it takes. What comes from outside (file names, a server's words) enters
  * by text_safe(), which lets no control character, no escape sequence and no broken UTF-8 through: a repository must
  * not be able to paint on somebody's terminal. Too long text is cut and says so with "...". Never allocates. */
-#ifndef HFP_CLI_TEXT_H
-#define HFP_CLI_TEXT_H
+#ifndef HFP_FRONT_TEXT_H
+#define HFP_FRONT_TEXT_H
 
 #include "hfp/hfp.h"
 

@@ -1,6 +1,6 @@
-/* cli/status_json.h: struct hfp_status as JSON, the same for --progress json and --report. docs/formats/events.md. */
-#ifndef HFP_CLI_STATUS_JSON_H
-#define HFP_CLI_STATUS_JSON_H
+/* front/status_json.h: struct hfp_status as JSON, the same for --progress json and --report. docs/formats/events.md. */
+#ifndef HFP_FRONT_STATUS_JSON_H
+#define HFP_FRONT_STATUS_JSON_H
 
 #include "hfp/hfp.h"
 

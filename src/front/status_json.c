@@ -1,8 +1,8 @@
-#include "cli/status_json.h"
+#include "front/status_json.h"
 
-#include "cli/options.h"
-#include "cli/text.h"
-#include "cli/view.h"
+#include "front/options.h"
+#include "front/progress.h"
+#include "front/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

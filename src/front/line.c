@@ -1,7 +1,7 @@
 /* The command line: long options with = or a following word, joined short flags, -- ends options. */
-#include "cli/options.h"
+#include "front/options.h"
 
-#include "cli/text.h"
+#include "front/text.h"
 
 #include <stdlib.h>
 #include <string.h>

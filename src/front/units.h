@@ -1,9 +1,9 @@
-/* cli/units.h: sizes, rates and times as people write and read them.
+/* front/units.h: sizes, rates and times as people write and read them.
  *
  * Read: K, M, G, T are 1024-based as in curl, KB, MB, GB, TB decimal, KiB ... 1024-based. Printed: decimal always
  * (GB = 10^9), for that is how disks and lines are sold. Pure; any thread. */
-#ifndef HFP_CLI_UNITS_H
-#define HFP_CLI_UNITS_H
+#ifndef HFP_FRONT_UNITS_H
+#define HFP_FRONT_UNITS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
-/* cli/spec.h: one repository as people write it.
+/* front/spec.h: one repository as people write it.
  *
  * ORG/NAME[@REV][:PATH], with datasets/ or spaces/ before it; hf://[datasets/|spaces/|models/]ORG/NAME[@REV][/PATH]; and
  * a Hub link as copied from the browser: https://HOST/[datasets/|spaces/]ORG/NAME[/tree|blob|resolve/REV[/PATH]].
  * Pure. The engine checks the names again; here it is about understanding what was meant. */
-#ifndef HFP_CLI_SPEC_H
-#define HFP_CLI_SPEC_H
+#ifndef HFP_FRONT_SPEC_H
+#define HFP_FRONT_SPEC_H
 
 #include "hfp/hfp.h"
 
@@ -20,22 +20,5 @@ struct spec {
 };
 
 int spec_parse(struct spec *out, const char *text, const char *endpoint, struct hfp_err *err);
-
-/* What one job is to do: a spec, or several of one repository and revision with a path each. */
-struct target {
-    struct spec spec;
-    const char **paths; /* NULL-terminated; NULL: the whole repository */
-    size_t paths_n;
-};
-
-struct targets {
-    struct target *t;
-    size_t n;
-};
-
-struct options;
-/* From the words of the command line and --models-from. Checks what does not go together. */
-int targets_read(struct targets *out, const struct options *o, struct hfp_err *err);
-void targets_done(struct targets *t);
 
 #endif

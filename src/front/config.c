@@ -1,9 +1,9 @@
 /* Config files: `long-option = value`, one a line, # begins a comment. Unknown keys are errors, so that a slip of the
  * pen does not silently change nothing. */
-#include "cli/options.h"
+#include "front/options.h"
 
-#include "cli/files.h"
-#include "cli/text.h"
+#include "front/files.h"
+#include "front/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

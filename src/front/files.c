@@ -1,6 +1,6 @@
-#include "cli/files.h"
+#include "front/files.h"
 
-#include "cli/text.h"
+#include "front/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

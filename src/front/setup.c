@@ -1,8 +1,8 @@
 /* From options to what the engine takes. */
-#include "cli/cli.h"
+#include "front/options.h"
 
-#include "cli/files.h"
-#include "cli/text.h"
+#include "front/files.h"
+#include "front/text.h"
 
 #include <stdlib.h>
 

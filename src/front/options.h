@@ -1,12 +1,12 @@
-/* cli/options.h: what the user asked for, from all places it can be said.
+/* front/options.h: what the user asked for, from all places it can be said.
  *
  * Command line beats environment beats user's config file beats system config file beats default. Each source is read
  * once, highest first; a value that is set is never replaced by a lower source. One thread. Texts belong to the struct.
  * The tables are in options.def. */
-#ifndef HFP_CLI_OPTIONS_H
-#define HFP_CLI_OPTIONS_H
+#ifndef HFP_FRONT_OPTIONS_H
+#define HFP_FRONT_OPTIONS_H
 
-#include "cli/options.def"
+#include "front/options.def"
 #include "hfp/hfp.h"
 
 #include <stdio.h>
@@ -119,6 +119,9 @@ int options_read(struct options *o, int argc, char **argv, struct hfp_err *err);
 void options_done(struct options *o);
 
 void options_help(FILE *out);
+
+/* The engine's view of the options; texts stay owned by o. Makes paths absolute in o. */
+int engine_config(struct hfp_config *out, struct options *o, struct hfp_err *err);
 
 static inline bool option_on(const struct options *o, enum option_id id)
 {

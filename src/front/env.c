@@ -1,9 +1,9 @@
 /* The environment, with the meaning huggingface_hub 2.4 gives it (its constants.py), so that one setting steers both. */
-#include "cli/options.h"
+#include "front/options.h"
 
-#include "cli/files.h"
-#include "cli/text.h"
-#include "cli/units.h"
+#include "front/files.h"
+#include "front/text.h"
+#include "front/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-#include "cli/spec.h"
+#include "front/spec.h"
 
-#include "cli/text.h"
+#include "front/text.h"
 
 #include <stdio.h>
 #include <string.h>

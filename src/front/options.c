@@ -1,7 +1,7 @@
-#include "cli/options.h"
+#include "front/options.h"
 
-#include "cli/text.h"
-#include "cli/units.h"
+#include "front/text.h"
+#include "front/units.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

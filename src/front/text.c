@@ -1,4 +1,4 @@
-#include "cli/text.h"
+#include "front/text.h"
 
 #include <stdio.h>
 #include <string.h>

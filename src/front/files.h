@@ -1,9 +1,9 @@
-/* cli/files.h: the few files a program around the engine touches: config, token, lists, reports.
+/* front/files.h: the few files a program around the engine touches: config, token, lists, reports.
  *
  * Whole amount or error. A file is replaced whole or not at all: fresh name beside it (O_EXCL), then rename. Targets
  * that are not ordinary files (/dev/stderr, a pipe) are written in place. One thread. */
-#ifndef HFP_CLI_FILES_H
-#define HFP_CLI_FILES_H
+#ifndef HFP_FRONT_FILES_H
+#define HFP_FRONT_FILES_H
 
 #include "hfp/hfp.h"
 

@@ -1,5 +1,5 @@
 /* --help, from the same rows as everything else; 80 columns. */
-#include "cli/options.h"
+#include "front/options.h"
 
 #include <string.h>
 
