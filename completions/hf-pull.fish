@@ -24,7 +24,7 @@ complete -c hf-pull -l offline -d 'never ask the network; succeed from the cache
 complete -c hf-pull -l local-files-only -d 'never ask the network; succeed from the cache or exit 9'
 complete -c hf-pull -l xet -x -a 'auto on off' -d 'fetch from the Xet store: auto where chunks are here or HTTP cannot go on, on from the start, off never'
 complete -c hf-pull -l max-workers -x -d 'byte connections in all, at most 16; 0 learns the best number'
-complete -c hf-pull -l limit-rate -x -d 'bytes per second: 2M, 500K, 1.5MB; 0 or off for no limit'
+complete -c hf-pull -l limit-rate -x -d 'bytes per second: 2M, 500K, 1.5MB, off; by the time of day: \'08:00,2M 20:00,off\''
 complete -c hf-pull -l max-attempts -x -d 'give up after N rounds without any progress; 0 never does'
 complete -c hf-pull -l timeout -x -d 'cut a silent connection after this'
 complete -c hf-pull -l stall-timeout -x -d 'give the range of a silent connection to another one after this'

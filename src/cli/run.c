@@ -5,6 +5,7 @@
 #include "cli/signals.h"
 #include "cli/views.h"
 #include "front/files.h"
+#include "front/timetable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,9 @@ struct run {
     int signal;          /* that asked to leave; 0: none */
     uint64_t stop_by_ns; /* then we no longer wait for the engine */
     uint64_t job;        /* the running one; 0: none */
+    struct timetable limits;
+    int64_t limit_change_unix_s; /* when the next of them begins */
+    uint64_t limit_next_bytes_per_s;
 };
 
 static uint64_t monotonic_ns(void)
@@ -115,6 +119,27 @@ static void take_event(struct run *r, struct job_result *j, const struct hfp_eve
         fault_nomem(&j->error); /* a script that reads the path must not take nothing for it */
 }
 
+static void limits_begin(struct run *r)
+{
+    timetable_parse(&r->limits, r->o->v[OPT_LIMIT_RATE].text);
+    r->limit_change_unix_s = timetable_change(&r->limit_next_bytes_per_s, &r->limits, time(NULL));
+}
+
+/* A clock that was set wrong and is put right moves the limit too, at the next change at the latest. */
+static void limits_turn(struct run *r)
+{
+    int64_t now = time(NULL);
+    char rate[UNIT_TEXT], until[UNIT_TEXT], text[128];
+    if (now < r->limit_change_unix_s)
+        return;
+    uint64_t limit = timetable_limit(&r->limits, now);
+    r->limit_change_unix_s = timetable_change(&r->limit_next_bytes_per_s, &r->limits, now);
+    hfp_limit(r->engine, 0, limit);
+    snprintf(text, sizeof text, "%s%s until %s (--limit-rate)", limit ? "limit " : "no limit",
+             limit ? rate_text(rate, limit) : "", timetable_clock(until, r->limit_change_unix_s));
+    views_say(&r->views, HFP_LOG_INFO, text);
+}
+
 static void drive(struct run *r, struct job_result *j)
 {
     while (r->job) {
@@ -124,6 +149,7 @@ static void drive(struct run *r, struct job_result *j)
         poll(fds, sizeof fds / sizeof *fds, TICK_MS);
         uint64_t now_ns = monotonic_ns();
         take_signals(r, now_ns);
+        limits_turn(r);
         views_log(&r->views);
         for (const struct hfp_event *ev; r->job && (ev = hfp_event_next(r->engine)) != NULL;)
             if (ev->status.job == r->job)
@@ -236,6 +262,7 @@ static int run_open(struct run *r, struct hfp_err *err)
         return err->code;
     r->signals = signals_open(r->views.screen.terminal);
     views_log_into(&r->views, &config, r->o);
+    limits_begin(r);
     return hfp_open(&r->engine, &config, err);
 }
 

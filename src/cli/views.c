@@ -36,19 +36,18 @@ static int add_sentences(struct views *v, const struct options *o, bool several,
     return add(v, talk_new(&v->screen, &talk), err);
 }
 
-static void notices(struct views *v, const struct options *o)
+void views_say(struct views *v, int level, const char *text)
 {
-    for (size_t i = 0; i < o->notices_n; i++) {
-        if (v->json)
-            v->view[0]->ops->log(v->view[0], HFP_LOG_WARN, o->notices[i]);
-        else if (!option_on(o, OPT_QUIET))
-            screen_say(&v->screen, "hf-pull: %s", o->notices[i]);
-    }
+    if (v->json)
+        v->view[0]->ops->log(v->view[0], level, text);
+    else if (!v->quiet || level <= HFP_LOG_ERROR)
+        screen_say(&v->screen, "hf-pull: %s", text);
 }
 
 int views_open(struct views *v, const struct options *o, bool several, struct hfp_err *err)
 {
     int rc = HFP_OK;
+    v->quiet = option_on(o, OPT_QUIET);
     screen_init(&v->screen, STDERR_FILENO, true, o->no_color);
     enum progress_kind kind = progress_kind(o, v->screen.terminal);
     screen_init(&v->screen, STDERR_FILENO, kind == PROGRESS_BAR, o->no_color);
@@ -70,8 +69,8 @@ int views_open(struct views *v, const struct options *o, bool several, struct hf
     }
     if (rc == HFP_OK && !v->json)
         rc = add_sentences(v, o, several, err);
-    if (rc == HFP_OK)
-        notices(v, o);
+    for (size_t i = 0; rc == HFP_OK && i < o->notices_n; i++)
+        views_say(v, HFP_LOG_WARN, o->notices[i]);
     return rc;
 }
 

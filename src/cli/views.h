@@ -14,7 +14,8 @@ struct views {
     struct screen screen;
     struct view *view[VIEWS_MAX], *report;
     size_t n;
-    bool json;  /* then standard error carries nothing but objects */
+    bool json; /* then standard error carries nothing but objects */
+    bool quiet;
     int log[2]; /* pipe; 0 and 0 when there is none */
     char pending[2 * 4096];
     size_t pending_n;
@@ -22,6 +23,7 @@ struct views {
 
 int views_open(struct views *v, const struct options *o, bool several, struct hfp_err *err);
 void views_log_into(struct views *v, struct hfp_config *config, const struct options *o);
+void views_say(struct views *v, int level, const char *text); /* of the program itself, about no job's event */
 void views_event(struct views *v, const struct hfp_event *ev, uint64_t now_ns);
 void views_tick(struct views *v, uint64_t now_ns);
 void views_log(struct views *v); /* hands on what waits in the pipe */

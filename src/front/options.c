@@ -1,6 +1,7 @@
 #include "front/options.h"
 
 #include "front/text.h"
+#include "front/timetable.h"
 #include "front/units.h"
 
 #include <inttypes.h>
@@ -121,6 +122,16 @@ static bool choice_find(uint64_t *out, const char *words, const char *text)
     }
 }
 
+/* Kept as text: what it means depends on the time of day. */
+static int set_rate(struct option_value *v, const char *where, const char *text, struct hfp_err *err)
+{
+    struct timetable t;
+    if (timetable_parse(&t, text))
+        return set_text(v, text, err);
+    return fault(err, HFP_E_ARG, "%s: '%s' is not a rate. Examples: 2M, 500K, 1.5MB, or '08:00,2M 20:00,off'.", where,
+                 text);
+}
+
 static int set_flag(struct option_value *v, const char *where, const char *text, bool lenient, struct hfp_err *err)
 {
     if (truth(text))
@@ -144,10 +155,6 @@ static int set_number(struct option_value *v, const struct option_row *row, cons
         if (size_parse(&v->number, text))
             return HFP_OK;
         return fault(err, HFP_E_ARG, "%s: '%s' is not a size. Examples: 16M, 512K, 50MB.", where, text);
-    case OPTION_RATE:
-        if (rate_parse(&v->number, text))
-            return HFP_OK;
-        return fault(err, HFP_E_ARG, "%s: '%s' is not a rate. Examples: 2M, 500K, 1.5MB, off.", where, text);
     case OPTION_TIME:
         if (duration_parse(&v->number, text))
             return HFP_OK;
@@ -173,6 +180,8 @@ int option_set(struct options *o, enum option_id id, enum option_source source, 
     case OPTION_COUNT:
         v->number++;
         return HFP_OK;
+    case OPTION_RATE:
+        return set_rate(v, where, text, err);
     case OPTION_LIST:
         return add_to_list(v, where, text, err);
     case OPTION_TEXT:

@@ -3,8 +3,10 @@
 
 #include "front/files.h"
 #include "front/text.h"
+#include "front/timetable.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 static int make_absolute(char **path, struct hfp_err *err)
 {
@@ -27,6 +29,8 @@ static const char *hub_folder(const struct options *o)
 int engine_config(struct hfp_config *out, struct options *o, struct hfp_err *err)
 {
     const struct option_value *v = o->v;
+    struct timetable limits = { 0 };
+    timetable_parse(&limits, v[OPT_LIMIT_RATE].text);
     if ((v[OPT_CACHE_DIR].text && make_absolute(&o->v[OPT_CACHE_DIR].text, err)) ||
         (v[OPT_LOCAL_DIR].text && make_absolute(&o->v[OPT_LOCAL_DIR].text, err)))
         return err->code;
@@ -45,7 +49,7 @@ int engine_config(struct hfp_config *out, struct options *o, struct hfp_err *err
                                            : HFP_ANY_FAMILY,
         .max_connections = (uint32_t)v[OPT_MAX_WORKERS].number,
         .chunk_bytes = v[OPT_CHUNK_SIZE].number,
-        .limit_bytes_per_s = v[OPT_LIMIT_RATE].number,
+        .limit_bytes_per_s = timetable_limit(&limits, time(NULL)),
         .timeout_ns = v[OPT_TIMEOUT].number,
         .stall_timeout_ns = v[OPT_STALL_TIMEOUT].number,
         .api_timeout_ns = o->api_timeout_ns,

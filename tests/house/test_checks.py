@@ -21,12 +21,17 @@ def tool(name, *args):
 @pytest.mark.parametrize("folder, line, allowed", [
     ("plan", '#include "cache/names.h"', True),
     ("cli", '#include "hfp/hfp.h"', True),
+    ("cli", '#include "front/text.h"', True),
+    ("front", '#include "hfp/hfp.h"', True),
     ("net", "#include <curl/curl.h>", True),
     ("cache", '#include "engine/job.h"', False),
     ("cli", '#include "base/io.h"', False),
     ("base", '#  include "net/http.h"', False),
     ("plan", '#include "sibling.h"', False),
     ("engine", '#include "cli/args.h"', False),
+    ("engine", '#include "front/text.h"', False),
+    ("front", '#include "cli/screen.h"', False),
+    ("front", '#include "base/io.h"', False),
     ("plan", "#include <openssl/evp.h>", False),
 ])
 def test_layers(tmp_path, folder, line, allowed):

@@ -119,6 +119,22 @@ def test_limit_rate_over_many_small_files(lab):
     assert 4.5 <= run.seconds <= 6.5
 
 
+def zone_in_which_it_is(seconds_of_day):
+    """A time zone by its offset alone (POSIX counts west of Greenwich as positive)."""
+    west = (int(time.time()) - seconds_of_day) % 86400
+    return f"TST{west // 3600}:{west // 60 % 60:02}:{west % 60:02}" if west < 12 * 3600 else \
+        "TST-" + f"{(86400 - west) // 3600}:{(86400 - west) // 60 % 60:02}:{(86400 - west) % 60:02}"
+
+
+def test_a_timetable_changes_the_limit_of_a_running_pull(lab):
+    lab.file(12_000_000).start()
+    run = lab.pull(REPO, "--limit-rate", "20:00,off 08:00,1MB",
+                   TZ=zone_in_which_it_is(19 * 3600 + 59 * 60 + 56))
+    lab.assert_done(run)
+    assert 3 <= run.seconds <= 7, "4 s at 1 MB/s, the rest at once"
+    assert "hf-pull: no limit until 08:00 (--limit-rate)" in run.err
+
+
 # ---- many files ----------------------------------------------------------------------------------------------------
 
 def test_two_thousand_small_files(lab):

@@ -294,6 +294,14 @@ const struct hfp_event *hfp_event_next(struct hfp *h)
     return h->head == h->tail ? NULL : &h->queue[h->head++ % FAKE_QUEUE];
 }
 
+int hfp_limit(struct hfp *h, uint64_t job, uint64_t bytes_per_s)
+{
+    (void)h;
+    (void)job;
+    (void)bytes_per_s;
+    return HFP_OK;
+}
+
 int hfp_cancel(struct hfp *h, uint64_t job)
 {
     h->cancelled = job == h->job;

@@ -44,7 +44,8 @@ static void good_lines(void)
         { { "-4", "a/b" }, OPT_IPV4, 1, NULL },
         { { "-vv", "a/b" }, OPT_VERBOSE, 2, NULL },
         { { "-v", "--verbose", "a/b" }, OPT_VERBOSE, 2, NULL },
-        { { "--limit-rate", "1.5MB", "a/b" }, OPT_LIMIT_RATE, 1500000, NULL },
+        { { "--limit-rate", "1.5MB", "a/b" }, OPT_LIMIT_RATE, 0, "1.5MB" },
+        { { "--limit-rate", "08:00,2M 20:00,off", "a/b" }, OPT_LIMIT_RATE, 0, "08:00,2M 20:00,off" },
         { { "--progress", "json", "a/b" }, OPT_PROGRESS, PROGRESS_JSON, NULL },
         { { "--cacert", "/x.pem", "a/b" }, OPT_CA_FILE, 0, "/x.pem" },
         { { "--max-workers", "32", "a/b" }, OPT_MAX_WORKERS, 16, NULL },
@@ -72,7 +73,8 @@ static void bad_lines(void)
         const char *words[WORDS];
         const char *message;
     } rows[] = {
-        { { "--limit-rate", "10 apples" }, "--limit-rate: '10 apples' is not a rate. Examples: 2M, 500K, 1.5MB, off." },
+        { { "--limit-rate", "10 apples" },
+          "--limit-rate: '10 apples' is not a rate. Examples: 2M, 500K, 1.5MB, or '08:00,2M 20:00,off'." },
         { { "--max-workers", "many" }, "--max-workers: 'many' is not a number. Examples: 4, 16." },
         { { "--max-workers", "4294967296" }, "--max-workers: '4294967296' is not a number. Examples: 4, 16." },
         { { "--timeout", "soon" }, "--timeout: 'soon' is not a time. Examples: 30, 30s, 5m." },
