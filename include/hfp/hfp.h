@@ -201,9 +201,11 @@ HFP_API const char *hfp_wait_text(enum hfp_wait wait);
 struct hfp_front {
     char path[256]; /* shortened in the middle when longer */
     uint64_t size_bytes, recorded_bytes, rate_bytes_per_s;
-    char host[128];   /* who serves it: host name */
-    char address[64]; /* and address; "" when not connected */
-    uint32_t rtt_us;  /* 0 when unknown */
+    char host[128];         /* who serves it: host name */
+    char address[64];       /* and address; "" when not connected */
+    enum hfp_family family; /* of address; HFP_ANY_FAMILY: not connected */
+    uint32_t rtt_us;        /* TCP_INFO of that connection; 0 when unknown */
+    uint32_t retransmits;   /* segments sent again over all connections that carry this file now */
 };
 
 /* A snapshot of one job. Bytes are of distinct content, each blob counted once. */

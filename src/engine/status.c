@@ -257,7 +257,8 @@ static void fronts(struct job *job)
         *front = (struct hfp_front){ .size_bytes = b->file->size_bytes,
                                      .recorded_bytes = b->counted_bytes,
                                      .rate_bytes_per_s = look.rate_bytes_per_s,
-                                     .rtt_us = look.rtt_us };
+                                     .rtt_us = look.rtt_us,
+                                     .retransmits = look.retransmits };
         size_t n = strlen(b->file->path);
         if (n < sizeof front->path)
             memcpy(front->path, b->file->path, n + 1);
@@ -265,6 +266,7 @@ static void fronts(struct job *job)
             snprintf(front->path, sizeof front->path, "%.120s...%s", b->file->path, b->file->path + n - 120);
         snprintf(front->host, sizeof front->host, "%s", peer->host);
         snprintf(front->address, sizeof front->address, "%s", peer->address);
+        front->family = !peer->address[0] ? HFP_ANY_FAMILY : strchr(peer->address, ':') ? HFP_IPV6 : HFP_IPV4;
     }
 }
 

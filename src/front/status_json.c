@@ -92,6 +92,8 @@ static void add_fronts(cJSON *o, const struct hfp_status *st)
         member_text(front, "host", f->host);
         member_text(front, "address", f->address);
         member_u64(front, "rtt_us", f->rtt_us);
+        member_text(front, "family", f->family == HFP_IPV4 ? "ipv4" : f->family == HFP_IPV6 ? "ipv6" : NULL);
+        member_u64(front, "retransmits", f->retransmits);
         cJSON_AddItemToArray(list, front);
     }
 }

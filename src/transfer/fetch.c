@@ -293,6 +293,7 @@ void fetch_look(struct fetch_look *out, const struct fetch *f)
         if (r->peer != 0) {
             out->peer = r->peer;
             out->rtt_us = r->peer_now.rtt_us;
+            out->retransmits += r->peer_now.retransmits;
         }
     }
 }

@@ -143,7 +143,8 @@ bool fetch_busy(const struct fetch *f);
 struct fetch_look {
     uint64_t rate_bytes_per_s;
     uint32_t running;
-    uint32_t rtt_us;
+    uint32_t rtt_us;      /* of the connection to peer */
+    uint32_t retransmits; /* of all connections that run for it */
     uint16_t peer;
 };
 void fetch_look(struct fetch_look *out, const struct fetch *f);

@@ -319,6 +319,7 @@ void xet_fetch_look(struct fetch_look *out, const struct xet_fetch *x)
         fetch_look(&one, u->fetch);
         out->rate_bytes_per_s += one.rate_bytes_per_s;
         out->running += one.running;
+        out->retransmits += one.retransmits;
         out->rtt_us = one.running ? one.rtt_us : out->rtt_us;
         out->peer = one.running ? one.peer : out->peer;
     }

@@ -14,6 +14,7 @@ Seen red on purpose, each with the engine broken so:
     the user's number not kept                 test_the_user_fixes_the_number, test_a_slow_line..
 """
 
+import json
 import os
 import shutil
 import time
@@ -117,6 +118,14 @@ def test_limit_rate_over_many_small_files(lab):
     run = lab.pull(REPO, "--limit-rate", "1600KB")
     lab.assert_done(run)
     assert 4.5 <= run.seconds <= 6.5
+
+
+def test_a_status_tells_what_the_kernel_knows_of_the_connection(lab):
+    lab.file(4_000_000).start()
+    run = lab.pull(REPO, "--limit-rate", "2MB", "--progress", "json")
+    lab.assert_done(run)
+    fronts = [f for line in run.err.splitlines() for f in json.loads(line).get("status", {}).get("fronts", [])]
+    assert any(f["family"] == "ipv4" and f["address"] == "127.0.0.1" and f["rtt_us"] > 0 and f["retransmits"] == 0 for f in fronts)
 
 
 def zone_in_which_it_is(seconds_of_day):

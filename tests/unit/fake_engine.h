@@ -221,6 +221,8 @@ static inline void fake_fronts(struct hfp *h)
         snprintf(f->host, sizeof f->host, "cdn-lfs.hf.co");
         snprintf(f->address, sizeof f->address, "18.2.3.%u", 4 + i);
         f->rtt_us = 12000;
+        f->family = HFP_IPV4;
+        f->retransmits = 3;
     }
 }
 

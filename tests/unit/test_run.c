@@ -181,18 +181,23 @@ static void json_mode(void)
 {
     run(&(struct how){ .words = { "--progress", "json", "fake/stalls", "no/such" }, .step_ms = 5000 });
     double last = 0;
-    bool valid = true, ordered = true, stalled = false, ended = false;
+    bool valid = true, ordered = true, stalled = false, ended = false, measured = false;
     for (char *rest = ran.err, *line; (line = strsep(&rest, "\n")) != NULL && *line;) {
         cJSON *o = cJSON_Parse(line), *type = cJSON_GetObjectItem(o, "type"), *seq = cJSON_GetObjectItem(o, "seq");
         valid = valid && o && cJSON_IsString(type) && cJSON_IsNumber(seq);
         ordered = ordered && seq && seq->valuedouble == last + 1;
         last = seq ? seq->valuedouble : last;
+        cJSON *front = cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetObjectItem(o, "status"), "fronts"), 0);
+        const char *family = cJSON_GetStringValue(cJSON_GetObjectItem(front, "family"));
+        measured = measured || (family && strcmp(family, "ipv4") == 0 &&
+                                cJSON_GetNumberValue(cJSON_GetObjectItem(front, "retransmits")) == 3);
         stalled = stalled || (type && strcmp(type->valuestring, "stalled") == 0);
         ended = type && strcmp(type->valuestring, "end") == 0 &&
                 cJSON_GetNumberValue(cJSON_GetObjectItem(o, "exit_status")) == 6;
         cJSON_Delete(o);
     }
     CHECK(valid && last > 10, "every line of --progress json is an object");
+    CHECK(measured, "what the kernel measures of a connection is in it");
     CHECK(ordered, "seq counts without gaps");
     CHECK(stalled && ended, "stalls are in it, and the end with the exit status is last");
     CHECK_STR(ran.out, PATH_LINE, "stdout stays the path alone");
