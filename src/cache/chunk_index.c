@@ -190,7 +190,7 @@ static int add_runs(struct chunk_index *ix, const struct chunk_index_file *f, in
 static struct chunk_source *new_source(struct chunk_index *ix, const struct chunk_index_file *f)
 {
     struct chunk_source **more =
-        ix->sources < CHUNK_SOURCES_MAX ? realloc(ix->source, (ix->sources + 1) * sizeof *more) : NULL;
+        ix->sources < CHUNK_SOURCES_MAX ? realloc(ix->source, (ix->sources + 1) * sizeof(struct chunk_source *)) : NULL;
     size_t map = strlen(f->map_name) + 1, file = strlen(f->file_name) + 1;
     struct chunk_source *s = more ? calloc(1, sizeof *s + map + file) : NULL;
     ix->source = more ? more : ix->source;
