@@ -77,9 +77,10 @@ void blob_free(struct blob *b)
         return;
     assert(b->busy == 0 && b->kept_count == 0 && !b->partial);
     sourcing_end(b);
+    repairing_end(b);
     delta_end(b);
     indexing_end(b);
-    fetch_free(b->again);
+    witness_free(b->witness);
     digest_free(b->digest);
     opinion_free(b->opinion);
     fd_closep(&b->lock_fd);
@@ -121,7 +122,7 @@ static void enter(struct blob *b)
         break;
     case BLOB_PUBLISH:
         sourcing_end(b);
-        fetch_free(ptr_steal(&b->again));
+        repairing_end(b);
         running_ready(b);
         break;
     case BLOB_INDEX:
@@ -189,7 +190,7 @@ void blob_turn(struct blob *b, uint64_t now_ns)
 {
     if (b->failed) {
         sourcing_end(b);
-        fetch_free(ptr_steal(&b->again));
+        repairing_end(b);
         if (b->busy == 0 && closable(b)) {
             keeping_drop(b);
             blob_move(b, BLOBEV_FAIL);
@@ -201,7 +202,7 @@ void blob_turn(struct blob *b, uint64_t now_ns)
     if (b->state == BLOB_INDEX)
         b->source_next_ns = indexing_turn(b, now_ns);
     if (b->state == BLOB_FETCH || b->state == BLOB_REPAIR) {
-        b->source_next_ns = sourcing_turn(b, now_ns);
+        b->source_next_ns = b->state == BLOB_REPAIR ? repairing_turn(b, now_ns) : sourcing_turn(b, now_ns);
         pipeline_front(b);
         pipeline_sync(b, now_ns);
     }

@@ -20,6 +20,7 @@
 #include "verify/front.h"
 #include "verify/opinion.h"
 #include "verify/prove.h"
+#include "verify/rechunk.h"
 
 #define STATUS_TICK_NS (250 * NS_PER_MS)
 #define SAMPLES 240         /* one every 250 ms: a minute of history for the ETA's spread */
@@ -170,6 +171,8 @@ enum mark { MARK_ABSENT, MARK_GUESS, MARK_KEPT, MARK_WRITING, MARK_WRITTEN };
 
 #define KEEP_REACH 48 /* blocks: beyond the window of a fast line, so that there the network waits for the hash */
 
+#define CAS_PATIENCE_NS (20 * NS_PER_S) /* less than a stall may go unnamed, and HTTP may do it meanwhile */
+
 struct blob {
     struct job *job;
     struct blob *next, *next_ready;
@@ -184,7 +187,7 @@ struct blob {
     unsigned *active;    /* the job's count it is part of; NULL: of none any more */
     int lock_fd;
     struct partial *partial;
-    struct fetch *fetch, *again;
+    struct fetch *fetch;
     struct xet_fetch *xet; /* instead of fetch, when over_xet */
     bool over_xet, xet_failed, http_failed;
     unsigned xet_tasks;          /* of its sources, also of one that was left */
@@ -216,6 +219,12 @@ struct blob {
     uint8_t small_block[BLAKE3_BYTES];
     /* second opinions */
     struct opinion *opinion;
+    bool witness_due;
+    struct witness *witness;      /* the Xet store is asked where to look */
+    struct fetch *again;          /* over HTTP */
+    struct xet_fetch *again_xet;  /* or over Xet */
+    bool witnessed, again_failed; /* it said where; the one that is asked can not go on */
+    struct hfp_err again_why;
     unsigned tries;
     bool opinion_hash_due;
     uint64_t repaired_bytes, asked_open;
@@ -325,6 +334,10 @@ bool sourcing_instead(struct blob *b,
 uint64_t sourcing_turn(struct blob *b, uint64_t now_ns);
 void sourcing_renewed(struct blob *b); /* the machine slept: what is being asked is asked again */
 bool sourcing_look(struct fetch_look *out, const struct blob *b);
+bool sourcing_xet_possible(const struct blob *b);
+/* Over Xet, into these events; proved, readable and read are set here when they are NULL. */
+int sourcing_open_xet(struct xet_fetch **out, struct blob *b, bool uncounted, struct xet_fetch_events *events,
+                      struct hfp_err *err);
 bool sourcing_decodes(const struct job *job, const struct listed_file *f); /* it will take a decoder's memory */
 
 /* delta.c: chunks that are here need not come */
@@ -334,6 +347,28 @@ bool delta_possible(const struct blob *b);
 void delta_source(struct blob *b, struct xet_fetch_spec *spec, struct xet_fetch_events *events);
 void delta_publish(struct blob *b); /* on a worker, before the file gets its name: its map is sealed */
 void delta_end(struct blob *b);
+
+/* laying.c: a file that is here, laid against its reconstruction */
+struct laying;
+struct laying_events {
+    /* On a worker, term after term in the order of the file. Anything but HFP_OK ends it. */
+    int (*term)(void *ctx, const struct reconstruction_term *t, const struct rechunk_found *found, struct hfp_err *err);
+    int (*end)(void *ctx, bool is,
+               struct hfp_err *err); /* on the worker, after the last: is it the file of that name? */
+    void (*over)(void *ctx, const struct hfp_err *err); /* on the loop; code OK: all of it. It may be freed inside */
+    void *ctx;
+};
+struct laying_spec {
+    struct blob *blob; /* whose file has a name in Xet. While a task runs, it is busy, and the laying is not freed */
+    int fd;            /* stays the caller's */
+    bool legacy_first; /* as of rechunk_spec */
+};
+int laying_new(struct laying **out, const struct laying_spec *spec, const struct laying_events *events,
+               struct hfp_err *err);
+void laying_free(struct laying *l); /* NULL is fine */
+uint64_t laying_turn(struct laying *l, uint64_t now_ns);
+bool laying_silent(const struct laying *l, uint64_t patience_ns,
+                   uint64_t now_ns); /* the CAS has not answered so long */
 
 /* indexing.c: the verb index */
 bool indexing_wants(const struct blob *b);
@@ -346,6 +381,14 @@ void repairing_begin(struct blob *b);
 void repairing_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer);
 void repairing_answer(struct blob *b, uint64_t index, bool differs, uint16_t peer);
 void repairing_hashed(struct blob *b, bool right);
+void repairing_witnessed(struct blob *b, bool heard); /* heard: doubts are now where the Xet store says */
+uint64_t repairing_turn(struct blob *b, uint64_t now_ns);
+void repairing_end(struct blob *b); /* nothing is asked any more */
+
+/* witness.c: the Xet store as the other witness of a file whose hash is wrong */
+bool witness_begin(struct blob *b); /* false: it cannot be asked. Else repairing_witnessed() follows */
+uint64_t witness_turn(struct blob *b, uint64_t now_ns);
+void witness_free(struct witness *w); /* NULL is fine */
 
 /* status.c */
 void status_tick(struct job *job, uint64_t now_ns);

@@ -379,7 +379,7 @@ uint64_t running_next_ns(const struct job *job, uint64_t now_ns)
     for (const struct blob *b = job->blobs; b; b = b->next) {
         if (b->state == BLOB_LOCKED)
             next = MIN(next, b->locked_retry_ns);
-        if (b->state == BLOB_FETCH || b->state == BLOB_INDEX)
+        if (b->state == BLOB_FETCH || b->state == BLOB_REPAIR || b->state == BLOB_INDEX)
             next = MIN(next, b->source_next_ns);
         if (b->unsynced_bytes > 0)
             next = MIN(next, MAX(b->sync_ns + 5 * NS_PER_S, now_ns + NS_PER_S));

@@ -9,9 +9,7 @@
  * What is recorded, being written or kept stays; the missing blocks are wanted from the other one. Without any progress
  * there is one change in a round of the retry policy, so that a dead line still ends as the policy says (P4). */
 
-#define CAS_PATIENCE_NS (20 * NS_PER_S) /* less than a stall may go unnamed, and HTTP may do it meanwhile */
-
-static bool xet_possible(const struct blob *b)
+bool sourcing_xet_possible(const struct blob *b)
 {
     struct xet_hash hash;
     return b->job->core->config.user.xet != HFP_XET_OFF && !b->xet_failed && xet_hash_listed(&hash, b->file);
@@ -20,7 +18,8 @@ static bool xet_possible(const struct blob *b)
 /* Over Xet from the start? HTTP costs less where nothing is known of the chunks. */
 static bool xet_first(const struct blob *b)
 {
-    return (b->job->core->config.user.xet == HFP_XET_ON || delta_possible(b)) && xet_possible(b) && !b->job->xet_down;
+    return (b->job->core->config.user.xet == HFP_XET_ON || delta_possible(b)) && sourcing_xet_possible(b) &&
+           !b->job->xet_down;
 }
 
 bool sourcing_decodes(const struct job *job, const struct listed_file *f)
@@ -72,12 +71,11 @@ static void on_xet_failed(void *ctx, const struct hfp_err *err)
 static void on_proved(void *ctx, uint64_t first_byte, uint64_t end_byte)
 {
     struct blob *b = ctx;
-    for (uint64_t i = first_byte / BLOCK_BYTES + (first_byte % BLOCK_BYTES != 0); b->doubt && i < b->blocks; i++) {
-        if (i * BLOCK_BYTES + block_length(b->file->size_bytes, i) > end_byte)
-            break;
+    uint64_t first, end;
+    blocks_within(&first, &end, b->file->size_bytes, first_byte, end_byte);
+    for (uint64_t i = first; b->doubt && i < end; i++)
         if (b->mark[i] != MARK_KEPT && b->mark[i] != MARK_GUESS)
             b->doubt[i] = DOUBT_PROVED;
-    }
 }
 
 static enum xet_readable on_readable(void *ctx, uint64_t first_byte, uint64_t end_byte)
@@ -109,27 +107,33 @@ static void on_busy(void *ctx, int change)
     b->job->busy = (unsigned)((int)b->job->busy + change);
 }
 
-static int open_xet(struct blob *b, struct hfp_err *err)
+int sourcing_open_xet(struct xet_fetch **out, struct blob *b, bool uncounted, struct xet_fetch_events *events,
+                      struct hfp_err *err)
 {
     struct job *job = b->job;
     struct xet_fetch_spec spec = { .work = job->core->config.work,
                                    .pool = job->core->pool,
                                    .path = b->file->path,
-                                   .size_bytes = b->file->size_bytes };
-    struct xet_fetch_events events = { .block = pipeline_block,
-                                       .failed = on_xet_failed,
-                                       .proved = on_proved,
-                                       .readable = on_readable,
-                                       .read = on_read,
-                                       .busy = on_busy,
-                                       .ctx = b };
+                                   .size_bytes = b->file->size_bytes,
+                                   .uncounted = uncounted };
     int rc = sourcing_session(job, err);
     if (rc)
         return rc;
+    events->proved = on_proved;
+    events->readable = events->readable ? events->readable : on_readable;
+    events->read = on_read;
+    events->busy = on_busy;
+    events->ctx = b;
     spec.session = job->xet;
     xet_hash_listed(&spec.file, b->file);
-    delta_source(b, &spec, &events);
-    return xet_fetch_new(&b->xet, job->group, &spec, &events, err);
+    delta_source(b, &spec, events);
+    return xet_fetch_new(out, job->group, &spec, events, err);
+}
+
+static int open_xet(struct blob *b, struct hfp_err *err)
+{
+    struct xet_fetch_events events = { .block = pipeline_block, .failed = on_xet_failed };
+    return sourcing_open_xet(&b->xet, b, false, &events, err);
 }
 
 /* ---- what the pipeline asks of them ---- */
@@ -168,11 +172,12 @@ void sourcing_end(struct blob *b)
 bool sourcing_look(struct fetch_look *out, const struct blob *b)
 {
     const struct fetch *f = b->fetch ? b->fetch : b->again;
-    if (b->xet)
-        xet_fetch_look(out, b->xet);
+    const struct xet_fetch *x = b->xet ? b->xet : b->again_xet;
+    if (x)
+        xet_fetch_look(out, x);
     else if (f)
         fetch_look(out, f);
-    return b->xet || f;
+    return x || f;
 }
 
 void sourcing_renewed(struct blob *b)
@@ -216,7 +221,7 @@ static bool may_change(const struct blob *b)
 /* HTTP is refused for good. True: Xet takes over; the caller need not fail the file. */
 bool sourcing_instead(struct blob *b, const struct hfp_err *err)
 {
-    if (b->over_xet || b->small || !xet_possible(b))
+    if (b->over_xet || b->small || !sourcing_xet_possible(b))
         return false;
     b->http_failed = true;
     b->source_error = *err;
@@ -242,7 +247,8 @@ uint64_t sourcing_turn(struct blob *b, uint64_t now_ns)
         change(b, &b->source_error);
     else if (b->over_xet && !b->http_failed && xet_fetch_stuck(b->xet, CAS_PATIENCE_NS, now_ns, &why) && may_change(b))
         change(b, &why);
-    else if (!b->over_xet && !b->small && b->fetch && fetch_stuck(b->fetch, &why) && xet_possible(b) && may_change(b))
+    else if (!b->over_xet && !b->small && b->fetch && fetch_stuck(b->fetch, &why) && sourcing_xet_possible(b) &&
+             may_change(b))
         change(b, &why);
     return b->failed || b->job->wake ? now_ns : next;
 }

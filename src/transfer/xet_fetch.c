@@ -109,6 +109,11 @@ void xet_fetch_hold(struct xet_fetch *x, bool hold)
     xet_query_hold(x->query, hold);
 }
 
+bool xet_fetch_idle(const struct xet_fetch *x)
+{
+    return !x->working;
+}
+
 static void walk_over(struct xet_fetch *x)
 {
     xet_units_free(x);

@@ -47,6 +47,7 @@ struct xet_fetch_spec {
     const char *path;    /* for messages; lives as long as the fetch */
     uint64_t size_bytes; /* > 0 */
     struct xet_hash file;
+    bool uncounted; /* a second opinion: not counted as received */
     struct chunk_index
         *held[XET_HELD_MAX]; /* chunks that are here, asked in this order; NULL: none. They outlive the tasks */
 };
@@ -58,8 +59,10 @@ void xet_fetch_free(struct xet_fetch *x); /* NULL is fine; a task that still run
 void xet_fetch_want(struct xet_fetch *x, uint64_t block);
 /* Does what can be done now. Returns when it wants the next turn (mono ns); UINT64_MAX: on an event. */
 uint64_t xet_fetch_turn(struct xet_fetch *x, uint64_t now_ns);
-bool xet_fetch_busy(const struct xet_fetch *x);      /* anything still wanted */
-void xet_fetch_hold(struct xet_fetch *x, bool hold); /* a pause: no new questions to the CAS */
+bool xet_fetch_busy(const struct xet_fetch *x); /* anything still wanted */
+/* A pause: no new questions to the CAS, and when no task runs any more (idle) nothing comes out. What is open arrives. */
+void xet_fetch_hold(struct xet_fetch *x, bool hold);
+bool xet_fetch_idle(const struct xet_fetch *x);
 /* Nothing comes: of a range, as fetch_stuck(), or of the CAS for so long. */
 bool xet_fetch_stuck(const struct xet_fetch *x, uint64_t patience_ns, uint64_t now_ns, struct hfp_err *why);
 void xet_fetch_look(struct fetch_look *out, const struct xet_fetch *x);

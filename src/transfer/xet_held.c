@@ -121,7 +121,7 @@ static void held_done(struct task *t)
     struct xet_decoder *d = &x->decoder;
     if (!x->dying && !x->failed) {
         struct xet_slice *s = x->slices;
-        x->group->stats.copied_bytes += d->out - w->was;
+        x->group->stats.copied_bytes += x->spec.uncounted ? 0 : d->out - w->was;
         xet_count_out(x, w->was);
         s->steps[s->at].next = w->next;
         s->steps[s->at].next_offset = d->at + d->plain_bytes;

@@ -41,7 +41,7 @@ void xet_count_out(struct xet_fetch *x, uint64_t was)
     uint64_t n = x->decoder.out - was;
     uint64_t again = MIN(n, x->debt_bytes);
     x->debt_bytes -= again;
-    x->group->stats.received_bytes += n - again;
+    x->group->stats.received_bytes += x->spec.uncounted ? 0 : n - again;
 }
 
 /* A range that is a whole xorb of the right name proves what was put out of it. */

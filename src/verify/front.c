@@ -13,6 +13,12 @@ size_t block_length(uint64_t size_bytes, uint64_t index)
     return (size_t)MIN(BLOCK_BYTES, size_bytes - at);
 }
 
+void blocks_within(uint64_t *first, uint64_t *end, uint64_t size_bytes, uint64_t from, uint64_t end_byte)
+{
+    *first = from / BLOCK_BYTES + (from % BLOCK_BYTES != 0);
+    *end = end_byte == size_bytes ? blocks_of(size_bytes) : end_byte / BLOCK_BYTES;
+}
+
 /* BLAKE3 of a block on disk. */
 static int block_read_digest(uint8_t out[BLAKE3_BYTES], const struct partial *pt, uint64_t index, struct hfp_err *err)
 {

@@ -41,5 +41,7 @@ struct front_step {
 void front_step_run(struct task *t);
 /* How many bytes block index of a file of size bytes has. */
 size_t block_length(uint64_t size_bytes, uint64_t index);
+/* Blocks *first to *end - 1 lie whole in bytes from to end_byte - 1 of such a file. */
+void blocks_within(uint64_t *first, uint64_t *end, uint64_t size_bytes, uint64_t from, uint64_t end_byte);
 
 #endif

@@ -11,7 +11,7 @@ struct opinion {
     uint64_t open; /* asked, not answered */
     uint64_t left; /* of the present class, not yet answered */
     uint64_t changed, changes, rehash_at, changes_hashed;
-    int doubt_now; /* class; -1: third opinions of what differed */
+    int doubt_now; /* class, until it is third opinions of what differed */
     bool third;
     uint8_t *doubt, *state, *versions;
 };
@@ -74,6 +74,11 @@ void opinion_free(struct opinion *o)
         return;
     free(o->doubt);
     free(o);
+}
+
+int opinion_class(const struct opinion *o)
+{
+    return o->third ? -1 : o->doubt_now;
 }
 
 bool opinion_next(struct opinion *o, uint64_t *block)

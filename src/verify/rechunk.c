@@ -24,6 +24,7 @@ struct rechunk {
     uint8_t *buf;
     uint32_t plain_bytes; /* in plain: of the chunk that is open */
     uint8_t plain[XET_CHUNK_MAX];
+    /* By index in the xorb, so that those of its earlier terms are still there when the last one proves them all. */
     struct rechunk_chunk chunk[XET_XORB_CHUNKS_MAX];
 };
 
@@ -64,6 +65,7 @@ uint64_t rechunk_at(const struct rechunk *r)
 struct cutting {
     struct rechunk *r;
     struct xet_chunker chunker;
+    struct rechunk_chunk *chunk; /* where the term's begin */
     uint32_t count, most;
 };
 
@@ -73,8 +75,8 @@ static bool chunk_over(struct cutting *c)
     struct rechunk *r = c->r;
     if (c->count == c->most)
         return false;
-    r->chunk[c->count].bytes = r->plain_bytes;
-    xet_hash_chunk(&r->chunk[c->count++].hash, r->plain, r->plain_bytes);
+    c->chunk[c->count].bytes = r->plain_bytes;
+    xet_hash_chunk(&c->chunk[c->count++].hash, r->plain, r->plain_bytes);
     r->plain_bytes = 0;
     return true;
 }
@@ -99,7 +101,7 @@ static bool feed(struct cutting *c, const uint8_t *data, size_t n)
 static int cut(bool *fits, struct rechunk *r, const struct reconstruction_term *t, enum xet_rule rule, bool again,
                struct hfp_err *err)
 {
-    struct cutting c = { .r = r, .most = t->chunk_end - t->chunk_start };
+    struct cutting c = { .r = r, .chunk = r->chunk + t->chunk_start, .most = t->chunk_end - t->chunk_start };
     uint64_t end = t->file_offset + t->unpacked_bytes;
     xet_chunker_init(&c.chunker, rule);
     r->plain_bytes = 0;
@@ -139,6 +141,7 @@ static void follow_xorb(struct rechunk_found *out, struct rechunk *r, const stru
     r->xorb_next = t->chunk_end;
     out->proved = xet_tree_is(&r->xorb, &t->xorb);
     out->proved_from = r->xorb_from;
+    out->xorb = r->chunk;
 }
 
 int rechunk_term(struct rechunk_found *out, struct rechunk *r, const struct reconstruction_term *t, struct hfp_err *err)
@@ -160,9 +163,9 @@ int rechunk_term(struct rechunk_found *out, struct rechunk *r, const struct reco
         return HFP_OK;
     }
     out->count = t->chunk_end - t->chunk_start;
-    out->chunk = r->chunk;
+    out->chunk = r->chunk + t->chunk_start;
     for (uint32_t i = 0; i < out->count; i++)
-        xet_tree_add(&r->file, &r->chunk[i].hash, r->chunk[i].bytes);
+        xet_tree_add(&r->file, &out->chunk[i].hash, out->chunk[i].bytes);
     follow_xorb(out, r, t);
     return HFP_OK;
 }

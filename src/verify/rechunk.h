@@ -27,13 +27,14 @@ struct rechunk_chunk {
     struct xet_hash hash;
 };
 
-/* Of the last term given; it lies in the rechunk until the next. */
+/* Of the last term given; it lies in the rechunk until the next term. */
 struct rechunk_found {
     enum rechunk_fit fit;
     uint32_t count;                    /* FITS: chunk_end - chunk_start of the term; else 0 */
     const struct rechunk_chunk *chunk; /* chunk[i] is chunk_start + i of the xorb */
     bool proved;
-    uint64_t proved_from; /* file offset; the end of this term is where it ends */
+    uint64_t proved_from;             /* file offset; the end of this term is where it ends */
+    const struct rechunk_chunk *xorb; /* proved: xorb[i] is chunk i, up to chunk_end of the term */
 };
 
 struct rechunk;

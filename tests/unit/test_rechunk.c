@@ -79,6 +79,8 @@ static struct verdict walk(struct rechunk *r, const struct made *m, uint32_t ste
         v.proved += f.proved;
         if (f.proved)
             v.proved_bytes += at - f.proved_from;
+        for (uint32_t k = 0; f.proved && k < t.chunk_end; k++)
+            v.same = v.same && xet_hash_equal(&f.xorb[k].hash, &m->hash[k]);
         for (uint32_t k = 0; k < f.count; k++)
             v.same = v.same && f.chunk[k].bytes == m->bytes[i + k] && xet_hash_equal(&f.chunk[k].hash, &m->hash[i + k]);
     }
