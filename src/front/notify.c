@@ -1,0 +1,306 @@
+#include "front/notify.h"
+
+#include "front/notify_letter.h"
+#include "front/progress.h"
+#include "front/text.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000ULL
+#define QUEUE_MAX 64                  /* messages waiting for one target; with more, the oldest is no news any more */
+#define KEEP_NS (900 * NS_PER_S)      /* how old a message may get */
+#define DISK_LOOK_NS (10 * NS_PER_S)  /* how often a disk is asked */
+#define DISK_SPARE_BYTES (1ULL << 30) /* what others on the disk need to go on */
+
+static const unsigned delays_s[] = { 1, 5, 30, 60, 120, 300 };
+#define DELAYS (sizeof delays_s / sizeof *delays_s)
+
+struct waiting {
+    struct letter *letter;
+    uint64_t since_ns, next_ns;
+    unsigned tries;
+};
+
+/* The lock guards the queue and running; the rest is the thread's, or never changes. */
+struct channel {
+    struct notifier *notifier;
+    struct notify_target target;
+    struct notify_way way;
+    pthread_t thread;
+    bool started;
+    struct waiting queue[QUEUE_MAX];
+    size_t n;
+    bool sending; /* the first of the queue: it stays there meanwhile */
+};
+
+struct notifier {
+    struct notifier_config config;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a queue, or stop */
+    atomic_bool stop;
+    struct channel *channel[NOTIFY_TARGETS_MAX];
+    size_t channels;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void wait_until(struct notifier *n, uint64_t ns)
+{
+    struct timespec until = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
+    if (ns == UINT64_MAX)
+        pthread_cond_wait(&n->changed, &n->lock);
+    else
+        pthread_cond_timedwait(&n->changed, &n->lock, &until);
+}
+
+static void log_text(const struct notifier *n, int level, const char *text)
+{
+    if (n->config.log)
+        n->config.log(n->config.log_ctx, level, text);
+}
+
+/* With the lock held. */
+static void drop_first(struct channel *c)
+{
+    letter_free(c->queue[0].letter);
+    c->n--;
+    memmove(c->queue, c->queue + 1, c->n * sizeof *c->queue);
+    pthread_cond_broadcast(&c->notifier->changed);
+}
+
+/* After an attempt, with the lock held. True: why is worth a line. */
+static bool settle(struct channel *c, enum notify_outcome outcome, uint64_t now)
+{
+    struct waiting *w = &c->queue[0];
+    if (outcome == NOTIFY_SENT) {
+        drop_first(c);
+        return false;
+    }
+    uint64_t delay_ns = delays_s[w->tries < DELAYS ? w->tries : DELAYS - 1] * NS_PER_S;
+    w->tries++;
+    w->next_ns = now + delay_ns;
+    if (outcome == NOTIFY_AGAIN && w->next_ns - w->since_ns < KEEP_NS)
+        return w->tries == 1; /* the first failure is said, the rest only when it is given up */
+    drop_first(c);
+    return true;
+}
+
+static void attempt(struct channel *c)
+{
+    struct notifier *n = c->notifier;
+    struct hfp_err err = { 0 };
+    struct notify_letter letter = c->queue[0].letter->said;
+    c->sending = true;
+    pthread_mutex_unlock(&n->lock);
+    enum notify_outcome outcome = notify_send(&c->target, &letter, &c->way, &err);
+    pthread_mutex_lock(&n->lock);
+    c->sending = false;
+    size_t before = c->n;
+    bool say = settle(c, outcome, now_ns()) && !atomic_load(&n->stop);
+    bool gone = c->n < before;
+    if (!say)
+        return;
+    char text[sizeof err.message + 64];
+    snprintf(text, sizeof text, "notification not delivered%s: %s", gone ? ", given up" : ", tried again", err.message);
+    pthread_mutex_unlock(&n->lock);
+    log_text(n, HFP_LOG_WARN, text);
+    pthread_mutex_lock(&n->lock);
+}
+
+static void *deliver(void *ctx)
+{
+    struct channel *c = ctx;
+    struct notifier *n = c->notifier;
+    pthread_mutex_lock(&n->lock);
+    while (!atomic_load(&n->stop)) {
+        if (c->n == 0)
+            wait_until(n, UINT64_MAX);
+        else if (c->queue[0].next_ns > now_ns())
+            wait_until(n, c->queue[0].next_ns);
+        else
+            attempt(c);
+    }
+    pthread_mutex_unlock(&n->lock);
+    return NULL;
+}
+
+/* Signals are the main thread's. */
+static bool start_thread(struct channel *c)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    c->started = pthread_create(&c->thread, NULL, deliver, c) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return c->started;
+}
+
+int notifier_new(struct notifier **out, const struct notifier_config *config, struct hfp_err *err)
+{
+    struct notifier *n = calloc(1, sizeof *n);
+    pthread_condattr_t monotonic;
+    if (!n)
+        return fault_nomem(err);
+    n->config = *config;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&n->lock, NULL);
+    pthread_cond_init(&n->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    *out = n;
+    return HFP_OK;
+}
+
+int notifier_add(struct notifier *n, const char *target, bool trusted, struct hfp_err *err)
+{
+    if (n->channels == NOTIFY_TARGETS_MAX)
+        return fault(err, HFP_E_ARG, "more than %d addresses", NOTIFY_TARGETS_MAX);
+    struct channel *c = calloc(1, sizeof *c);
+    if (!c)
+        return fault_nomem(err);
+    if (notify_target_parse(&c->target, target, trusted, err)) {
+        free(c);
+        return err->code;
+    }
+    c->notifier = n;
+    c->way = (struct notify_way){ .trusted = trusted,
+                                  .allow_local = n->config.allow_local,
+                                  .ca_file = n->config.ca_file,
+                                  .ca_dir = n->config.ca_dir,
+                                  .stop = &n->stop };
+    pthread_mutex_lock(&n->lock);
+    n->channel[n->channels++] = c;
+    pthread_mutex_unlock(&n->lock);
+    return HFP_OK;
+}
+
+/* With the lock held. The first one may be on its way: it is not dropped. */
+static void enqueue(struct channel *c, struct letter *letter)
+{
+    uint64_t now = now_ns();
+    if (c->n == QUEUE_MAX) {
+        size_t oldest = c->sending ? 1 : 0;
+        letter_free(c->queue[oldest].letter);
+        c->n--;
+        memmove(c->queue + oldest, c->queue + oldest + 1, (c->n - oldest) * sizeof *c->queue);
+    }
+    c->queue[c->n++] = (struct waiting){ .letter = letter, .since_ns = now, .next_ns = now };
+}
+
+void notifier_say(struct notifier *n, const struct notify_message *m)
+{
+    if ((unsigned)m->event < NOTIFY_EVENT_COUNT && !(n->config.events & 1U << m->event))
+        return;
+    for (size_t i = 0; i < n->channels; i++) {
+        struct channel *c = n->channel[i];
+        struct letter *letter = letter_new(m);
+        if (!letter || (!c->started && !start_thread(c))) {
+            letter_free(letter);
+            log_text(n, HFP_LOG_WARN, "notification dropped: no memory or thread for it");
+            continue;
+        }
+        pthread_mutex_lock(&n->lock);
+        enqueue(c, letter);
+        pthread_cond_broadcast(&n->changed);
+        pthread_mutex_unlock(&n->lock);
+    }
+}
+
+void notifier_event(struct notifier *n, const struct hfp_event *ev, enum hfp_repo_type type, const char *job)
+{
+    const struct hfp_status *st = &ev->status;
+    struct notify_message m = {
+        .repo = ev->repo, .revision = ev->revision, .type = type, .job = job, .status = st, .unix_ms = ev->unix_ms
+    };
+    if (st->verb == HFP_PLAN) /* a question, not a job */
+        return;
+    if (ev->type == HFP_EV_PLAN && (st->fetch_bytes || st->prove_bytes))
+        m.event = NOTIFY_STARTED;
+    else if (ev->type == HFP_EV_STALLED)
+        m.event = NOTIFY_STALLED;
+    else if (ev->type == HFP_EV_RECOVERED)
+        m.event = NOTIFY_RECOVERED;
+    else if (ev->type == HFP_EV_DONE && st->state == HFP_DONE)
+        m.event = NOTIFY_DONE;
+    else if (ev->type == HFP_EV_DONE && st->state == HFP_FAILED)
+        m.event = NOTIFY_FAILED;
+    else
+        return; /* who cancels a job knows it */
+    notifier_say(n, &m);
+}
+
+bool notifier_wait(struct notifier *n, uint64_t ns)
+{
+    uint64_t until = now_ns() + ns;
+    pthread_mutex_lock(&n->lock);
+    for (;;) {
+        size_t left = 0;
+        for (size_t i = 0; i < n->channels; i++)
+            left += n->channel[i]->n;
+        if (left == 0 || now_ns() >= until) {
+            pthread_mutex_unlock(&n->lock);
+            return left == 0;
+        }
+        wait_until(n, until);
+    }
+}
+
+void notifier_free(struct notifier *n)
+{
+    if (!n)
+        return;
+    pthread_mutex_lock(&n->lock);
+    atomic_store(&n->stop, true);
+    pthread_cond_broadcast(&n->changed);
+    pthread_mutex_unlock(&n->lock);
+    for (size_t i = 0; i < n->channels; i++) {
+        struct channel *c = n->channel[i];
+        if (c->started)
+            pthread_join(c->thread, NULL);
+        for (size_t k = 0; k < c->n; k++)
+            letter_free(c->queue[k].letter);
+        free(c);
+    }
+    pthread_cond_destroy(&n->changed);
+    pthread_mutex_destroy(&n->lock);
+    free(n);
+}
+
+enum notify_outcome notify_test(const char *target, const struct notify_way *way, struct hfp_err *err)
+{
+    struct notify_target t;
+    if (notify_target_parse(&t, target, way->trusted, err))
+        return NOTIFY_REFUSED;
+    struct notify_message m = { .event = NOTIFY_EVENT_COUNT, .repo = "hf-pull", .unix_ms = (int64_t)time(NULL) * 1000 };
+    struct letter *letter = letter_new(&m);
+    if (!letter) {
+        fault_nomem(err);
+        return NOTIFY_AGAIN;
+    }
+    enum notify_outcome outcome = notify_send(&t, &letter->said, way, err);
+    letter_free(letter);
+    return outcome;
+}
+
+bool disk_low_turn(struct disk_low *d, const char *folder, uint64_t to_come_bytes, uint64_t now, uint64_t *free_bytes)
+{
+    struct statvfs v;
+    if ((d->looked_ns && now - d->looked_ns < DISK_LOOK_NS) || statvfs(folder, &v) < 0)
+        return false;
+    bool was = d->low;
+    d->looked_ns = now;
+    *free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    d->low = *free_bytes < DISK_SPARE_BYTES || *free_bytes - DISK_SPARE_BYTES < to_come_bytes;
+    return d->low && !was;
+}
