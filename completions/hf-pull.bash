@@ -124,15 +124,51 @@ _hf_pull()
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
+    --listen)
+        COMPREPLY=()
+        return
+        ;;
+    --data)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        return
+        ;;
+    --api-token-file)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --tls-cert)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --tls-key)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --allow-host)
+        COMPREPLY=()
+        return
+        ;;
+    --local-root)
+        COMPREPLY=()
+        return
+        ;;
+    --log-format)
+        mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur")
+        return
+        ;;
     --local-dir-use-symlinks)
         mapfile -t COMPREPLY < <(compgen -W 'auto True False' -- "$cur")
         return
         ;;
     esac
     if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--revision --repo-type --type --include --exclude --models-from --validate-only --dry-run --force-download --cache-dir --local-dir --direct-io --endpoint --token --token-file --offline --local-files-only --xet --max-workers --limit-rate --max-attempts --timeout --stall-timeout --chunk-size --ipv4 -4 --ipv6 -6 --proxy --ca-file --cacert --resolve --progress --progress-file --log-interval --report --quiet -q --verbose -v --version --help -h' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W '--revision --repo-type --type --include --exclude --models-from --validate-only --dry-run --force-download --cache-dir --local-dir --direct-io --endpoint --token --token-file --offline --local-files-only --xet --max-workers --limit-rate --max-attempts --timeout --stall-timeout --chunk-size --ipv4 -4 --ipv6 -6 --proxy --ca-file --cacert --resolve --progress --progress-file --log-interval --report --quiet -q --verbose -v --listen --data --require-token --api-token-file --tls-cert --tls-key --insecure-lan --allow-host --local-root --log-format --version --help -h' -- "$cur")
     elif ((cword == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W 'pull verify repair plan index' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'pull verify repair plan index serve' -- "$cur")
     fi
 }
 complete -F _hf_pull hf-pull

@@ -37,6 +37,7 @@ static const struct pair {
 }, verbs[] = {
 #define X(id, word, help) { word, help },
     CLI_VERBS(X)
+    CLI_COMMANDS(X)
 #undef X
 }, environment[] = {
 #define X(name, option, help) { name, help },

@@ -291,8 +291,32 @@ int run_targets(struct options *o, const struct targets *targets)
     return status;
 }
 
+/* hf-pulld lies beside this program, or on the path. It comes back only when it cannot be started. */
+static int serve(int argc, char **argv)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "hf-pulld");
+    char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+    char **words = calloc((size_t)argc, sizeof *words);
+    if (words) {
+        words[0] = (char *)(uintptr_t) "hf-pulld";
+        memcpy(words + 1, argv + 2, (size_t)(argc - 2) * sizeof *words);
+        if (slash) {
+            strcpy(slash + 1, "hf-pulld");
+            execv(path, words);
+        }
+        execvp("hf-pulld", words);
+    }
+    fprintf(stderr, "hf-pull: hf-pulld: %s. It is part of hf-pull when that is built with libmicrohttpd and SQLite.\n",
+            strerror(errno));
+    free(words);
+    return hfp_exit_status(HFP_E_ARG);
+}
+
 int cli_main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "serve") == 0) /* before the words are read: secrets in them go on to the daemon */
+        return serve(argc, argv);
     struct options o = { 0 };
     struct targets targets = { 0 };
     struct hfp_err err = { 0 };
@@ -305,7 +329,8 @@ int cli_main(int argc, char **argv)
         else
             puts("hf-pull " HFP_VERSION);
         status = fflush(stdout) == 0 ? 0 : 1;
-    } else if (rc || targets_read(&targets, &o, &err)) {
+    } else if (rc || (o.command == COMMAND_SERVE && fault(&err, HFP_E_ARG, "serve has to be the first word.")) ||
+               targets_read(&targets, &o, &err)) {
         struct screen s;
         screen_init(&s, STDERR_FILENO, false, true);
         screen_say(&s, "hf-pull: %s", err.message);

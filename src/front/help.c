@@ -65,6 +65,11 @@ void options_help(FILE *out)
         snprintf(left, sizeof left, "  %s", verb_rows[i].word);
         entry(out, left, verb_rows[i].help);
     }
+    for (size_t i = 0; i < command_count; i++) {
+        char left[40];
+        snprintf(left, sizeof left, "  %s", command_rows[i].word);
+        entry(out, left, command_rows[i].help);
+    }
     for (unsigned g = 0; g < GROUP_COUNT; g++) {
         fprintf(out, "\n%s\n", group_titles[g]);
         for (unsigned i = 0; i < OPT_COUNT; i++)

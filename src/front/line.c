@@ -130,6 +130,12 @@ static bool take_verb(struct options *o, const char *word)
             return o->verb_given = true;
         }
     }
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(command_rows[i].word, word) == 0) {
+            o->command = command_rows[i].command;
+            return o->verb_given = true;
+        }
+    }
     return false;
 }
 

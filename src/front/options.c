@@ -46,6 +46,13 @@ const struct verb_row verb_rows[] = {
 };
 const size_t verb_count = sizeof verb_rows / sizeof *verb_rows;
 
+const struct command_row command_rows[] = {
+#define X(id, word_, help_) { .command = COMMAND_##id, .word = word_, .help = help_ },
+    CLI_COMMANDS(X)
+#undef X
+};
+const size_t command_count = sizeof command_rows / sizeof *command_rows;
+
 bool truth(const char *text)
 {
     return strcmp(text, "1") == 0 || strcasecmp(text, "on") == 0 || strcasecmp(text, "yes") == 0 ||

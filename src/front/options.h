@@ -67,6 +67,20 @@ struct verb_row {
 extern const struct verb_row verb_rows[];
 extern const size_t verb_count;
 
+enum command {
+    COMMAND_NONE,
+#define X(id, word, help) COMMAND_##id,
+    CLI_COMMANDS(X)
+#undef X
+};
+struct command_row {
+    enum command command;
+    const char *word, *help;
+};
+extern const struct command_row command_rows[];
+extern const size_t command_count;
+
+enum log_format { LOG_TEXT, LOG_JSON };                                                         /* as in options.def */
 enum progress_kind { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_LOG, PROGRESS_JSON, PROGRESS_NONE }; /* as in options.def */
 
 enum option_source { FROM_NOWHERE, FROM_DEFAULT, FROM_SYSTEM, FROM_USER, FROM_ENVIRONMENT, FROM_LINE };
@@ -85,7 +99,8 @@ struct options {
     struct option_value v[OPT_COUNT];
     enum hfp_verb verb;
     bool verb_given;
-    char **args; /* the repositories as typed; NULL-terminated */
+    enum command command; /* instead of a verb; COMMAND_NONE: there is none */
+    char **args;          /* the repositories as typed; NULL-terminated */
     size_t args_n;
     bool want_help, want_version;
     /* What only the environment can say. */

@@ -1,0 +1,230 @@
+#include "daemon/daemon.h"
+
+#include "daemon/listen.h"
+#include "daemon/routes.h"
+#include "front/files.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000ULL
+#define FILES_WANTED 4096 /* 512 connections a listener, and those of the engine with the files they write */
+#define LAST_WRITES 300   /* of 10 ms: what was told to the store is on disk before the end, unless that hangs */
+#define LAST_TURNS 20     /* of 10 ms: answers under way go out before the end */
+
+static uint64_t mono_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void restore(void *ctx, const char *name, const char *value)
+{
+    struct daemon *d = ctx;
+    settings_restore(&d->settings, name, value);
+}
+
+/* $XDG_STATE_HOME/hf-pull/daemon; nobody else has to look into it: the token may lie there. */
+static int data_folder(char **out, const struct options *o, struct hfp_err *err)
+{
+    char *path = o->v[OPT_DATA].text ? path_absolute(o->v[OPT_DATA].text) : path_join(o->state_dir, "daemon");
+    if (!path)
+        return fault_nomem(err);
+    for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = '\0';
+        mkdir(path, 0777); /* what is missing is told by the last one */
+        *slash = '/';
+    }
+    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+        fault(err, HFP_E_IO, "%s: %s.", path, strerror(errno));
+        free(path);
+        return err->code;
+    }
+    *out = path;
+    return HFP_OK;
+}
+
+static int open_engine(struct daemon *d, struct hfp_err *err)
+{
+    struct hfp_config config;
+    struct options *o = d->options;
+    if (engine_config(&config, o, err))
+        return err->code;
+    if (o->v[OPT_MAX_ATTEMPTS].source <= FROM_DEFAULT)
+        config.max_rounds = 0; /* a daemon has time: it never gives up of itself */
+    if (o->v[OPT_MAX_WORKERS].source > FROM_DEFAULT)
+        d->settings.max_connections = config.max_connections;
+    else
+        config.max_connections = (uint32_t)d->settings.max_connections;
+    if (o->v[OPT_LIMIT_RATE].source > FROM_DEFAULT)
+        d->settings.limit_bytes_per_s = config.limit_bytes_per_s;
+    else
+        config.limit_bytes_per_s = d->settings.limit_bytes_per_s;
+    config.log = log_engine;
+    config.log_ctx = &d->log;
+    config.log_level = d->log.level > HFP_LOG_INFO ? d->log.level : HFP_LOG_ERROR; /* its notes come as events */
+    const struct driver_rooms rooms = { &d->jobs, d->store, d->feed, &d->settings, &d->log };
+    return driver_new(&d->driver, &rooms, &config, err);
+}
+
+static int open_signals(struct daemon *d, struct hfp_err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    d->signal_fd = sigprocmask(SIG_BLOCK, &set, NULL) == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    if (d->wake_fd < 0 || d->signal_fd < 0)
+        return fault(err, HFP_E_INTERNAL, "signals: %s.", strerror(errno));
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_WANTED) {
+        files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    return HFP_OK;
+}
+
+static int open_all(struct daemon *d, struct hfp_err *err)
+{
+    char *data = NULL;
+    const struct http_ops ops = { routes_begin, routes_handle, d };
+    settings_defaults(&d->settings);
+    int rc = open_signals(d, err);
+    if (rc == HFP_OK)
+        rc = data_folder(&data, d->options, err);
+    if (rc == HFP_OK)
+        rc = worker_new(&d->disk, d->wake_fd, err);
+    if (rc == HFP_OK)
+        rc = feed_new(&d->feed, err);
+    if (rc == HFP_OK)
+        rc = http_new(&d->http, &ops, err);
+    if (rc == HFP_OK)
+        rc = store_attach(&d->store, data, d->disk, &d->jobs, restore, d, err);
+    if (rc == HFP_OK)
+        rc = open_engine(d, err);
+    if (rc == HFP_OK) /* last: who is answered meets a daemon that works */
+        rc = listen_all(d, data, err);
+    free(data);
+    return rc;
+}
+
+static uint64_t turn(struct daemon *d)
+{
+    uint64_t now_ns = mono_ns();
+    worker_turn(d->disk);
+    uint64_t next = driver_turn(d->driver, now_ns);
+    next = earlier(next, feed_turn(d->feed, now_ns));
+    next = earlier(next, http_turn(d->http, now_ns));
+    return earlier(next, store_turn(d->store, now_ns)); /* last: what the others gave is written at once */
+}
+
+static void drain(int fd)
+{
+    uint64_t count;
+    if (read(fd, &count, sizeof count) < 0)
+        return; /* nothing in it */
+}
+
+static void wait_until(struct daemon *d, uint64_t next_ns)
+{
+    struct pollfd fds[HTTP_LISTENERS_MAX + 3];
+    unsigned n = http_fds(d->http, fds, HTTP_LISTENERS_MAX);
+    fds[n++] = (struct pollfd){ .fd = d->wake_fd, .events = POLLIN };
+    fds[n++] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
+    fds[n++] = (struct pollfd){ .fd = driver_fd(d->driver), .events = POLLIN };
+    uint64_t now_ns = mono_ns();
+    struct timespec t = { 0 };
+    if (next_ns > now_ns && next_ns != UINT64_MAX)
+        t = (struct timespec){ (time_t)((next_ns - now_ns) / NS_PER_S), (long)((next_ns - now_ns) % NS_PER_S) };
+    ppoll(fds, n, next_ns == UINT64_MAX ? NULL : &t, NULL);
+    drain(d->wake_fd);
+    struct signalfd_siginfo info;
+    if (read(d->signal_fd, &info, sizeof info) == sizeof info)
+        d->stop = true;
+}
+
+static void close_all(struct daemon *d)
+{
+    driver_free(d->driver);
+    d->driver = NULL;
+    for (int i = 0; d->store && i < LAST_WRITES && !store_idle(d->store); i++) {
+        store_turn(d->store, mono_ns());
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+        worker_turn(d->disk);
+    }
+    worker_free(d->disk);
+    for (int i = 0; d->http && d->store && i < LAST_TURNS && http_open(d->http) > feed_readers(d->feed); i++) {
+        http_turn(d->http, mono_ns());
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    }
+    http_free(d->http);
+    feed_free(d->feed);
+    store_detach(d->store);
+    jobs_done(&d->jobs);
+    listen_done(d);
+    if (d->token)
+        explicit_bzero(d->token, strlen(d->token));
+    free(d->token);
+    free(d->openapi);
+    close(d->signal_fd);
+    close(d->wake_fd);
+}
+
+static int run(struct options *o)
+{
+    struct hfp_err err = { 0 };
+    struct daemon d = { .options = o, .wake_fd = -1, .signal_fd = -1 };
+    d.log =
+        (struct log){ .json = o->v[OPT_LOG_FORMAT].number == LOG_JSON,
+                      .level = option_on(o, OPT_QUIET) ? HFP_LOG_WARN : HFP_LOG_INFO + (int)o->v[OPT_VERBOSE].number };
+    int rc = open_all(&d, &err);
+    if (rc)
+        log_line(&d.log, HFP_LOG_ERROR, NULL, "hf-pulld: %s", err.message);
+    while (rc == HFP_OK && !d.stop)
+        wait_until(&d, turn(&d));
+    if (rc == HFP_OK)
+        log_line(&d.log, HFP_LOG_INFO, NULL, "ending; jobs go on at the next start");
+    close_all(&d);
+    return hfp_exit_status((enum hfp_code)rc);
+}
+
+int daemon_main(int argc, char **argv)
+{
+    struct options o = { 0 };
+    struct hfp_err err = { 0 };
+    int rc = options_read(&o, argc, argv, &err), status;
+    if (rc == HFP_OK && (o.args_n > 0 || o.verb_given))
+        rc = fault(&err, HFP_E_ARG, "hf-pulld takes options only. Jobs are given by hf-pull add, or over its API.");
+    if (rc) {
+        fprintf(stderr, "hf-pulld: %s\n", err.message);
+        status = hfp_exit_status((enum hfp_code)rc);
+    } else if (o.want_help || o.want_version) {
+        if (o.want_help)
+            options_help(stdout);
+        else
+            puts("hf-pulld " HFP_VERSION);
+        status = fflush(stdout) == 0 ? 0 : 1;
+    } else {
+        status = run(&o);
+    }
+    options_done(&o);
+    return status;
+}

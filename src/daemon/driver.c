@@ -1,0 +1,473 @@
+#include "daemon/driver.h"
+
+#include "daemon/job_files.h"
+#include "daemon/job_json.h"
+#include "daemon/samples.h"
+#include "front/progress.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000ULL
+#define TELL_NS (NS_PER_S / 4) /* readers of events: four times a second */
+#define SAMPLE_NS NS_PER_S
+#define KEEP_NS (30 * NS_PER_S) /* figures of running jobs: what a kill may take from the summary, not from the files */
+#define FILES_TOLD 200          /* rows in one event; what is more comes with the next */
+
+struct driver {
+    struct driver_rooms rooms;
+    struct hfp *engine;
+    struct driver_counts counts;
+    uint64_t now_ns, told_ns, sampled_ns, kept_ns;
+    bool changed; /* some job is to be told of, or to be kept */
+    bool order;   /* the queue's order is to be told */
+};
+
+static uint64_t unix_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void touch(struct driver *d, struct job *j, bool keep)
+{
+    j->changed = true;
+    j->unsaved |= keep;
+    d->changed = true;
+}
+
+static void touch_order(struct driver *d)
+{
+    jobs_changed(d->rooms.jobs);
+    d->order = d->changed = true;
+}
+
+/* ---- the engine's side ---- */
+
+static int engine_start(struct driver *d, struct job *j, struct hfp_err *err)
+{
+    const struct job_ask *a = &j->ask;
+    const struct hfp_job_spec spec = { .verb = a->verb,
+                                       .type = a->type,
+                                       .repo = a->repo,
+                                       .revision = a->revision,
+                                       .paths = (const char *const *)a->paths,
+                                       .include = (const char *const *)a->include,
+                                       .exclude = (const char *const *)a->exclude,
+                                       .local_dir = a->local_dir,
+                                       .force = a->force,
+                                       .limit_bytes_per_s = a->limit_bytes_per_s };
+    return hfp_start(d->engine, &spec, &j->engine, err);
+}
+
+static void keep_rows(struct driver *d, struct job *j)
+{
+    struct out o = { 0 };
+    if (j->files)
+        store_put_files(d->rooms.store, j->id, j->files);
+    j->files = NULL;
+    if (!j->samples)
+        return;
+    samples_json(&o, j->samples);
+    char *json = out_take(&o, NULL);
+    if (json)
+        store_put_samples(d->rooms.store, j->id, json);
+    samples_free(j->samples);
+    j->samples = NULL;
+}
+
+static void forget(struct driver *d, struct job *j)
+{
+    struct out o = { 0 };
+    out_object(&o, NULL);
+    out_text(&o, "id", j->id);
+    out_object_end(&o);
+    feed_push(d->rooms.feed, "job_removed", &o);
+    store_drop_job(d->rooms.store, j->id);
+    jobs_remove(d->rooms.jobs, j);
+    touch_order(d);
+}
+
+static void ended(struct driver *d, struct job *j, enum hfp_state end)
+{
+    j->engine = 0;
+    j->parked = j->paused = j->cancelling = false;
+    j->end = end;
+    j->ended_ms = unix_ms();
+    d->counts.done += end == HFP_DONE;
+    d->counts.failed += end == HFP_FAILED;
+    d->counts.cancelled += end == HFP_CANCELLED;
+    store_put_job(d->rooms.store, j); /* before its rows, which hang on it */
+    keep_rows(d, j);
+    touch(d, j, false);
+    touch_order(d);
+    const struct hfp_err *e = j->status ? &j->status->error : NULL;
+    log_line(d->rooms.log, end == HFP_FAILED ? HFP_LOG_WARN : HFP_LOG_INFO, j->id, "%s %s%s%s", j->ask.repo,
+             hfp_state_text(end), end == HFP_FAILED && e ? ": " : "", end == HFP_FAILED && e ? e->message : "");
+    if (j->removed)
+        forget(d, j);
+    for (struct job *old; (old = jobs_oldest(d->rooms.jobs)) != NULL;)
+        forget(d, old);
+}
+
+static void start(struct driver *d, struct job *j)
+{
+    struct hfp_err err = { 0 };
+    if (j->parked) {
+        j->parked = false;
+        hfp_resume(d->engine, j->engine);
+    } else {
+        if (j->status)
+            j->elapsed_before_s += j->status->elapsed_ns / NS_PER_S;
+        free(j->status);
+        j->status = NULL;
+        if (engine_start(d, j, &err)) {
+            j->engine = 0;
+            if ((j->status = calloc(1, sizeof *j->status)))
+                j->status->error = err;
+            ended(d, j, HFP_FAILED);
+            return;
+        }
+        if (!j->samples)
+            j->samples = samples_new();
+        log_line(d->rooms.log, HFP_LOG_INFO, j->id, "%s begins", j->ask.repo);
+    }
+    if (!j->started_ms)
+        j->started_ms = unix_ms();
+    touch(d, j, true);
+    touch_order(d);
+}
+
+static void take_stall(struct driver *d, struct job *j, const struct hfp_event *ev)
+{
+    uint64_t now_s = unix_ms() / 1000;
+    if (ev->type == HFP_EV_STALLED) {
+        j->stalls++;
+        d->counts.stalls++;
+        j->stalled_since_s = now_s - ev->status.quiet_ns / NS_PER_S;
+        log_line(d->rooms.log, HFP_LOG_WARN, j->id, "%s stalled: %s", j->ask.repo, ev->status.wait_text);
+    } else if (j->stalled_since_s) {
+        log_line(d->rooms.log, HFP_LOG_INFO, j->id, "%s goes on after %llu s", j->ask.repo,
+                 (unsigned long long)(now_s - j->stalled_since_s));
+    }
+    if (ev->type != HFP_EV_STALLED && j->stalled_since_s) {
+        if (j->samples && j->status)
+            samples_stall(j->samples, (int64_t)j->stalled_since_s, (int64_t)now_s, j->status->wait_text);
+        j->stalled_since_s = 0;
+    }
+}
+
+static void take_counts(struct driver *d, const struct hfp_status *was, const struct hfp_status *is)
+{
+    struct driver_counts *c = &d->counts;
+    c->received_bytes += is->fetched_bytes - (was ? was->fetched_bytes : 0);
+    c->wire_bytes += is->wire_bytes - (was ? was->wire_bytes : 0);
+    c->requests += is->requests - (was ? was->requests : 0);
+    c->connections_lost += is->connections_lost - (was ? was->connections_lost : 0);
+}
+
+static void take_event(struct driver *d, struct job *j, const struct hfp_event *ev)
+{
+    enum hfp_state before = job_state(j);
+    take_counts(d, j->status, &ev->status);
+    if (ev->type == HFP_EV_STALLED || ev->type == HFP_EV_RECOVERED)
+        take_stall(d, j, ev);
+    if (!j->status)
+        j->status = malloc(sizeof *j->status);
+    if (j->status)
+        *j->status = ev->status;
+    if (ev->type == HFP_EV_FILE)
+        job_files_event(&j->files, ev);
+    else if (j->files)
+        job_files_fronts(j->files, &ev->status);
+    if (ev->type == HFP_EV_NOTE && ev->text)
+        log_line(d->rooms.log, ev->level, j->id, "%s%s%s: %s", j->ask.repo, ev->path ? " " : "",
+                 ev->path ? ev->path : "", ev->text);
+    touch(d, j, job_state(j) != before || ev->type == HFP_EV_PLAN);
+    if (job_state(j) != before)
+        jobs_changed(d->rooms.jobs);
+    if (ev->type != HFP_EV_DONE)
+        return;
+    if (ev->snapshot && ev->status.state == HFP_DONE) {
+        free(j->snapshot);
+        j->snapshot = strdup(ev->snapshot);
+    }
+    ended(d, j, ev->status.state);
+}
+
+static void take_events(struct driver *d)
+{
+    for (const struct hfp_event *ev; (ev = hfp_event_next(d->engine)) != NULL;) {
+        struct job *j = jobs_find_engine(d->rooms.jobs, ev->status.job);
+        if (j)
+            take_event(d, j, ev);
+    }
+}
+
+/* ---- the queue's side ---- */
+
+int driver_add(struct driver *d, struct job *j, struct hfp_err *err)
+{
+    j->rank = jobs_last_rank(d->rooms.jobs) + 1;
+    int rc = jobs_add(d->rooms.jobs, j, err);
+    if (rc)
+        return rc;
+    touch(d, j, true);
+    touch_order(d);
+    return HFP_OK;
+}
+
+static int impossible(const struct job *j, const char *what, struct hfp_err *err)
+{
+    return fault(err, HFP_E_ARG, "a job that is %s cannot be %s.", hfp_state_text(job_state(j)), what);
+}
+
+int driver_pause(struct driver *d, struct job *j, struct hfp_err *err)
+{
+    if (job_ended(j) || j->cancelling)
+        return impossible(j, "paused", err);
+    if (j->paused)
+        return HFP_OK;
+    if (job_running(j))
+        hfp_pause(d->engine, j->engine);
+    j->paused = true;
+    j->parked = j->engine != 0;
+    touch(d, j, true);
+    touch_order(d);
+    if (j->samples)
+        samples_gap(j->samples);
+    return HFP_OK;
+}
+
+int driver_resume(struct driver *d, struct job *j, struct hfp_err *err)
+{
+    if (job_ended(j) || j->cancelling)
+        return impossible(j, "resumed", err);
+    j->paused = false;
+    touch(d, j, true);
+    touch_order(d);
+    return HFP_OK;
+}
+
+int driver_cancel(struct driver *d, struct job *j, struct hfp_err *err)
+{
+    if (job_ended(j))
+        return impossible(j, "cancelled", err);
+    if (j->cancelling)
+        return HFP_OK;
+    if (j->engine) {
+        j->cancelling = true;
+        hfp_cancel(d->engine, j->engine);
+        touch(d, j, true);
+        touch_order(d);
+    } else {
+        ended(d, j, HFP_CANCELLED);
+    }
+    return HFP_OK;
+}
+
+int driver_retry(struct driver *d, struct job *j, struct hfp_err *err)
+{
+    if (j->end != HFP_FAILED && j->end != HFP_CANCELLED)
+        return impossible(j, "tried again", err);
+    j->end = HFP_QUEUED;
+    j->ended_ms = 0;
+    j->rank = jobs_last_rank(d->rooms.jobs) + 1;
+    if (j->status)
+        j->status->error = (struct hfp_err){ 0 };
+    touch(d, j, true);
+    touch_order(d);
+    return HFP_OK;
+}
+
+int driver_move(struct driver *d, struct job *j, const struct job *before, struct hfp_err *err)
+{
+    if (job_state(j) != HFP_QUEUED)
+        return impossible(j, "moved", err);
+    if (before && job_state(before) != HFP_QUEUED)
+        return fault(err, HFP_E_ARG, "%s is not in the queue.", before->id);
+    jobs_move(d->rooms.jobs, j, before);
+    touch(d, j, true);
+    touch_order(d);
+    return HFP_OK;
+}
+
+void driver_priority(struct driver *d, struct job *j, int64_t priority)
+{
+    j->ask.priority = priority;
+    touch(d, j, true);
+    touch_order(d);
+}
+
+void driver_limit(struct driver *d, struct job *j, uint64_t bytes_per_s)
+{
+    j->ask.limit_bytes_per_s = bytes_per_s;
+    if (j->engine)
+        hfp_limit(d->engine, j->engine, bytes_per_s);
+    touch(d, j, true);
+}
+
+void driver_remove(struct driver *d, struct job *j)
+{
+    struct hfp_err err;
+    if (!j->engine) {
+        forget(d, j);
+        return;
+    }
+    j->removed = true;
+    driver_cancel(d, j, &err);
+    store_drop_job(d->rooms.store, j->id); /* a kill from here on must not bring it back */
+}
+
+static void keep_setting(void *ctx, const char *name, const char *value)
+{
+    struct driver *d = ctx;
+    store_put_setting(d->rooms.store, name, value);
+}
+
+void driver_settings(struct driver *d, const struct settings *before)
+{
+    struct out o = { 0 };
+    const struct settings *s = d->rooms.settings;
+    settings_differ(before, s, keep_setting, d);
+    if (before->limit_bytes_per_s != s->limit_bytes_per_s)
+        hfp_limit(d->engine, 0, s->limit_bytes_per_s);
+    out_object(&o, NULL);
+    settings_json(&o, s);
+    out_object_end(&o);
+    feed_push(d->rooms.feed, "settings", &o);
+    d->changed = true;
+}
+
+/* ---- telling and keeping ---- */
+
+static void tell_job(struct driver *d, struct job *j)
+{
+    struct out o = { 0 };
+    job_json(&o, NULL, j, false);
+    feed_push(d->rooms.feed, "job", &o);
+    j->changed = false;
+    if (!j->files || j->files->changed == 0)
+        return;
+    out_object(&o, NULL);
+    out_text(&o, "id", j->id);
+    job_files_changed(&o, j->files, FILES_TOLD);
+    out_object_end(&o);
+    feed_push(d->rooms.feed, "files", &o);
+    if (j->files->changed > 0)
+        j->changed = d->changed = true;
+}
+
+/* Where one goes all behind it move up: the whole order is one event instead of one a job. */
+static void tell_order(struct driver *d)
+{
+    struct out o = { 0 };
+    out_object(&o, NULL);
+    out_list(&o, "queued");
+    for (size_t i = 0; i < d->rooms.jobs->n; i++)
+        if (d->rooms.jobs->list[i]->position)
+            out_text(&o, NULL, d->rooms.jobs->list[i]->id);
+    out_list_end(&o);
+    out_object_end(&o);
+    feed_push(d->rooms.feed, "queue", &o);
+    d->order = false;
+}
+
+static uint64_t tell(struct driver *d)
+{
+    if (!d->changed)
+        return UINT64_MAX;
+    for (size_t i = 0; i < d->rooms.jobs->n; i++) {
+        struct job *j = d->rooms.jobs->list[i];
+        if (j->unsaved && !j->removed)
+            store_put_job(d->rooms.store, j);
+        j->unsaved = false;
+    }
+    if (d->told_ns && d->now_ns < d->told_ns + TELL_NS)
+        return d->told_ns + TELL_NS;
+    d->changed = false;
+    d->told_ns = d->now_ns;
+    jobs_sort(d->rooms.jobs);
+    for (size_t i = 0; i < d->rooms.jobs->n; i++)
+        if (d->rooms.jobs->list[i]->changed)
+            tell_job(d, d->rooms.jobs->list[i]);
+    if (d->order)
+        tell_order(d);
+    feed_flush(d->rooms.feed);
+    return d->changed ? d->told_ns + TELL_NS : UINT64_MAX;
+}
+
+static uint64_t sample(struct driver *d)
+{
+    const struct jobs *q = d->rooms.jobs;
+    if (jobs_running(q) == 0)
+        return UINT64_MAX;
+    if (d->now_ns < d->sampled_ns + SAMPLE_NS)
+        return d->sampled_ns + SAMPLE_NS;
+    d->sampled_ns = d->now_ns;
+    bool keep = d->now_ns >= d->kept_ns + KEEP_NS;
+    if (keep)
+        d->kept_ns = d->now_ns;
+    int64_t now_s = (int64_t)(unix_ms() / 1000);
+    for (size_t i = 0; i < q->n; i++) {
+        struct job *j = q->list[i];
+        if (!job_running(j) || !j->status)
+            continue;
+        uint64_t limit = d->rooms.settings->limit_bytes_per_s, own = j->ask.limit_bytes_per_s;
+        if (j->samples)
+            samples_add(j->samples, now_s, shown_bytes(j->status), own && (!limit || own < limit) ? own : limit);
+        if (keep)
+            store_put_job(d->rooms.store, j);
+    }
+    return d->sampled_ns + SAMPLE_NS;
+}
+
+int driver_new(struct driver **out, const struct driver_rooms *rooms, const struct hfp_config *config,
+               struct hfp_err *err)
+{
+    struct driver *d = calloc(1, sizeof *d);
+    if (!d)
+        return fault_nomem(err);
+    d->rooms = *rooms;
+    int rc = hfp_open(&d->engine, config, err);
+    if (rc)
+        free(d);
+    else
+        *out = d;
+    return rc;
+}
+
+void driver_free(struct driver *d)
+{
+    if (!d)
+        return;
+    for (size_t i = 0; i < d->rooms.jobs->n; i++) {
+        struct job *j = d->rooms.jobs->list[i];
+        if (j->engine)
+            store_put_job(d->rooms.store, j);
+    }
+    hfp_close(d->engine);
+    free(d);
+}
+
+int driver_fd(const struct driver *d)
+{
+    return hfp_poll_fd(d->engine);
+}
+
+uint64_t driver_turn(struct driver *d, uint64_t now_ns)
+{
+    d->now_ns = now_ns;
+    take_events(d);
+    for (struct job *j; (j = jobs_next(d->rooms.jobs, d->rooms.settings->parallel_jobs)) != NULL;)
+        start(d, j);
+    uint64_t next = tell(d), at = sample(d);
+    return next < at ? next : at;
+}
+
+const struct driver_counts *driver_counts(const struct driver *d)
+{
+    return &d->counts;
+}

@@ -1,0 +1,54 @@
+/* daemon/driver.h: between the queue and the engine: commands in, events out.
+ *
+ * Owns the engine's handle, and the only room that changes jobs. Commands act at once on the job and, where it runs, on
+ * the engine; what the engine then says comes in by driver_turn(). Every change is kept in the store and told to the
+ * readers of events, at most four times a second. Loop's thread. */
+#ifndef HFP_DAEMON_DRIVER_H
+#define HFP_DAEMON_DRIVER_H
+
+#include "daemon/feed.h"
+#include "daemon/jobs.h"
+#include "daemon/log.h"
+#include "daemon/settings.h"
+#include "daemon/store.h"
+
+struct driver;
+
+/* What it works on; all of it outlives the driver. */
+struct driver_rooms {
+    struct jobs *jobs;
+    struct store *store;
+    struct feed *feed;
+    struct settings *settings;
+    const struct log *log;
+};
+
+int driver_new(struct driver **out, const struct driver_rooms *rooms, const struct hfp_config *config,
+               struct hfp_err *err);
+/* Cancels what runs in the engine, records what is finished. Jobs stay what they are, and go on at the next start. */
+void driver_free(struct driver *d);
+int driver_fd(const struct driver *d);
+uint64_t driver_turn(struct driver *d, uint64_t now_ns);
+
+/* Adds a job (owned on success): it is in the queue, and may run by the next turn. */
+int driver_add(struct driver *d, struct job *j, struct hfp_err *err);
+/* All say HFP_E_ARG when that cannot be done to a job in its state, with a sentence. */
+int driver_pause(struct driver *d, struct job *j, struct hfp_err *err);
+int driver_resume(struct driver *d, struct job *j, struct hfp_err *err);
+int driver_cancel(struct driver *d, struct job *j, struct hfp_err *err);
+int driver_retry(struct driver *d, struct job *j, struct hfp_err *err);
+int driver_move(struct driver *d, struct job *j, const struct job *before, struct hfp_err *err);
+void driver_priority(struct driver *d, struct job *j, int64_t priority);
+void driver_limit(struct driver *d, struct job *j, uint64_t bytes_per_s);
+/* Off the list; when it runs, as soon as the engine has let go of it. */
+void driver_remove(struct driver *d, struct job *j);
+/* The settings were changed from what they were. */
+void driver_settings(struct driver *d, const struct settings *before);
+
+/* Since the daemon began. */
+struct driver_counts {
+    uint64_t received_bytes, wire_bytes, recorded_bytes, stalls, done, failed, cancelled, requests, connections_lost;
+};
+const struct driver_counts *driver_counts(const struct driver *d);
+
+#endif
