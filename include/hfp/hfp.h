@@ -290,6 +290,8 @@ HFP_API int hfp_open(struct hfp **out, const struct hfp_config *config, struct h
 HFP_API void hfp_close(struct hfp *h);
 /* Readable while events wait. Never read from it yourself. */
 HFP_API int hfp_poll_fd(const struct hfp *h);
+/* What hfp_start() would say of it, without a handle and without starting it: for whoever queues jobs itself. */
+HFP_API int hfp_check(const struct hfp_job_spec *spec, struct hfp_err *err);
 /* Checks and queues a job; *job is its id, 1, 2, 3 ... HFP_E_ARG names the field that is wrong. */
 HFP_API int hfp_start(struct hfp *h, const struct hfp_job_spec *spec, uint64_t *job, struct hfp_err *err);
 /* The next event, or NULL when none waits. */

@@ -46,22 +46,6 @@ static void touch_order(struct driver *d)
 
 /* ---- the engine's side ---- */
 
-static int engine_start(struct driver *d, struct job *j, struct hfp_err *err)
-{
-    const struct job_ask *a = &j->ask;
-    const struct hfp_job_spec spec = { .verb = a->verb,
-                                       .type = a->type,
-                                       .repo = a->repo,
-                                       .revision = a->revision,
-                                       .paths = (const char *const *)a->paths,
-                                       .include = (const char *const *)a->include,
-                                       .exclude = (const char *const *)a->exclude,
-                                       .local_dir = a->local_dir,
-                                       .force = a->force,
-                                       .limit_bytes_per_s = a->limit_bytes_per_s };
-    return hfp_start(d->engine, &spec, &j->engine, err);
-}
-
 static void keep_rows(struct driver *d, struct job *j)
 {
     struct out o = { 0 };
@@ -123,7 +107,8 @@ static void start(struct driver *d, struct job *j)
             j->elapsed_before_s += j->status->elapsed_ns / NS_PER_S;
         free(j->status);
         j->status = NULL;
-        if (engine_start(d, j, &err)) {
+        const struct hfp_job_spec spec = job_ask_spec(&j->ask);
+        if (hfp_start(d->engine, &spec, &j->engine, &err)) {
             j->engine = 0;
             if ((j->status = calloc(1, sizeof *j->status)))
                 j->status->error = err;

@@ -47,6 +47,20 @@ bool job_ask_same(const struct job_ask *a, const struct job_ask *b)
            same_list(a->include, b->include) && same_list(a->exclude, b->exclude) && same_list(a->paths, b->paths);
 }
 
+struct hfp_job_spec job_ask_spec(const struct job_ask *a)
+{
+    return (struct hfp_job_spec){ .verb = a->verb,
+                                  .type = a->type,
+                                  .repo = a->repo,
+                                  .revision = a->revision,
+                                  .paths = (const char *const *)a->paths,
+                                  .include = (const char *const *)a->include,
+                                  .exclude = (const char *const *)a->exclude,
+                                  .local_dir = a->local_dir,
+                                  .force = a->force,
+                                  .limit_bytes_per_s = a->limit_bytes_per_s };
+}
+
 int job_make(struct job **out, struct job_ask *ask, uint64_t unix_ms, struct hfp_err *err)
 {
     uint64_t random;

@@ -23,6 +23,9 @@ void job_ask_done(struct job_ask *a);
 /* Asks for the same content in the same way; priority and limit do not matter. */
 bool job_ask_same(const struct job_ask *a, const struct job_ask *b);
 
+/* As the engine takes it; texts stay owned by a. */
+struct hfp_job_spec job_ask_spec(const struct job_ask *a);
+
 struct job_files;
 struct samples;
 

@@ -176,6 +176,12 @@ void jobs_create_route(struct route_call *c)
         reply_error(c->request, 400, &err);
         return;
     }
+    const struct hfp_job_spec spec = job_ask_spec(&ask);
+    if (hfp_check(&spec, &err)) {
+        job_ask_done(&ask);
+        reply_error(c->request, 400, &err);
+        return;
+    }
     digest(sum, &ask);
     if (ask.local_dir && !folder_allowed(c->daemon, ask.local_dir))
         reply_problem(c->request, 403, "folder_refused", "local_dir: not below a folder that --local-root allows.");

@@ -25,6 +25,7 @@ struct core_config {
 
 int core_new(struct core **out, const struct core_config *config, struct hfp_err *err);
 void core_free(struct core *c); /* no job may be left: core_cancel_all, then turns until core_idle */
+int core_check(const struct hfp_job_spec *spec, struct hfp_err *err);
 int core_start(struct core *c, const struct hfp_job_spec *spec, uint64_t *id, struct hfp_err *err);
 
 enum core_verb { CORE_PAUSE, CORE_RESUME, CORE_CANCEL, CORE_LIMIT };

@@ -297,6 +297,11 @@ int hfp_poll_fd(const struct hfp *h)
     return events_fd(h->events);
 }
 
+int hfp_check(const struct hfp_job_spec *spec, struct hfp_err *err)
+{
+    return core_check(spec, err);
+}
+
 int hfp_start(struct hfp *h, const struct hfp_job_spec *spec, uint64_t *job, struct hfp_err *err)
 {
     pthread_mutex_lock(&h->mutex);

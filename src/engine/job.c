@@ -51,7 +51,7 @@ static int spec_copy(struct spec *out, const struct hfp_job_spec *spec, struct h
     return ok ? HFP_OK : err_nomem(err);
 }
 
-static int spec_check(const struct hfp_job_spec *spec, struct hfp_err *err)
+int core_check(const struct hfp_job_spec *spec, struct hfp_err *err)
 {
     if (!spec->repo)
         return err_set(err, HFP_E_ARG, "repo is missing");
@@ -65,7 +65,7 @@ static int spec_check(const struct hfp_job_spec *spec, struct hfp_err *err)
 
 int job_new(struct job **out, struct core *core, const struct hfp_job_spec *spec, struct hfp_err *err)
 {
-    int rc = spec_check(spec, err);
+    int rc = core_check(spec, err);
     if (rc)
         return rc;
     struct job *job = calloc(1, sizeof *job);
