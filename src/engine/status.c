@@ -168,7 +168,7 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
         return snprintf(text, n, "%.80s is locked by process %ld", locked->file->path, locked->holder), HFP_WAIT_LOCK;
     if (locked)
         return snprintf(text, n, "%.80s is locked by another process", locked->file->path), HFP_WAIT_LOCK;
-    if (g.waiting > 0)
+    if (g.waiting > 0 && g.why.message[0])
         return snprintf(text, n, "%.160s", g.why.message), HFP_WAIT_RETRY;
     if (g.running > 0) /* not yet called silent one by one, and nothing of ours holds them up */
         return snprintf(text, n, "no bytes on %u connections", g.running), HFP_WAIT_SILENCE;
