@@ -110,6 +110,13 @@ static void check_stall(const struct sim_job *j, const struct hfp_event *e)
         sim_fail("P8: quiet for %.0f s and not called stalled: %s", (double)quiet_ns / 1e9, s->wait_text);
 }
 
+/* The limit of another job, or one that was taken away, holds nobody. */
+static void check_limit(const struct sim_job *j, const struct hfp_status *s)
+{
+    if (s->wait == HFP_WAIT_LIMIT && !j->limited && ns_since(sim->now_ns, j->commanded_ns) > NS_PER_S)
+        sim_fail("P8: held by a limit that nobody set: %s", s->wait_text);
+}
+
 /* Speed falls to zero when nothing moves. */
 static void check_rate(const struct sim_job *j, const struct hfp_event *e)
 {
@@ -143,6 +150,7 @@ void progress_event(struct sim_job *j, const struct hfp_event *e)
     check_received(j, e);
     check_rate(j, e);
     check_stall(j, e);
+    check_limit(j, &e->status);
     if (e->type == HFP_EV_DONE)
         check_end(&e->status);
     bool closing = ns_since(sim->now_ns, j->commanded_ns) < 60 * NS_PER_S; /* it was over before the pause came */
