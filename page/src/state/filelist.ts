@@ -1,0 +1,67 @@
+/* The rows of one job's file list, page by page as they come into sight, and changed rows as the stream brings them. */
+
+import type { FileRow } from "../api/types";
+
+/** The most the daemon gives at once. */
+export const FILES_PAGE = 500;
+
+export type Fetch = (offset: number, limit: number) => Promise<{ files: FileRow[]; files_next: number | null }>;
+
+export class FileList {
+  private rows: (FileRow | undefined)[] = [];
+  private at = new Map<string, number>();
+  private asked = new Set<number>();
+
+  constructor(
+    private readonly fetch: Fetch,
+    private readonly changed: () => void,
+  ) {}
+
+  row(index: number): FileRow | undefined {
+    return this.rows[index];
+  }
+
+  get known(): number {
+    return this.at.size;
+  }
+
+  /** Asks for the pages that hold the rows from first to end (excluded), each once. */
+  async need(first: number, end: number): Promise<void> {
+    const pages: number[] = [];
+    for (let page = Math.floor(first / FILES_PAGE); page * FILES_PAGE < end; page++)
+      if (!this.asked.has(page)) pages.push(page);
+    await Promise.all(pages.map((page) => this.load(page)));
+  }
+
+  private async load(page: number): Promise<void> {
+    this.asked.add(page);
+    try {
+      const got = await this.fetch(page * FILES_PAGE, FILES_PAGE);
+      got.files.forEach((file, i) => {
+        this.rows[page * FILES_PAGE + i] = file;
+        this.at.set(file.path, page * FILES_PAGE + i);
+      });
+      this.changed();
+    } catch {
+      this.asked.delete(page); // the next look asks again
+    }
+  }
+
+  /** Rows that are not loaded need no change: they come whole when they are looked at. */
+  update(files: readonly FileRow[]): void {
+    let any = false;
+    for (const file of files) {
+      const index = this.at.get(file.path);
+      if (index === undefined) continue;
+      this.rows[index] = { ...this.rows[index], ...file };
+      any = true;
+    }
+    if (any) this.changed();
+  }
+
+  /** After a lost connection: what is in sight is asked for again, and the old rows stay until the answer is there. */
+  stale(): void {
+    this.asked.clear();
+    this.changed();
+  }
+}

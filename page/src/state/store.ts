@@ -1,0 +1,69 @@
+/* Holds the state and says when it changed: at most four times a second for what the server sends, at once for what the
+ * user did, and not at all to the views while nobody looks. */
+
+import type { Action, State } from "./model";
+import { EMPTY } from "./model";
+import { reduce } from "./reduce";
+
+/** As often as the engine itself makes progress events. */
+const BEAT_MS = 250;
+/** A hidden tab only keeps its title true. */
+const HIDDEN_BEAT_MS = 2_000;
+
+export type Listener = (state: State) => void;
+
+export class Store {
+  private state: State = EMPTY;
+  private waiting: Action[] = [];
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  private views = new Set<Listener>();
+  private always = new Set<(state: State, before: State) => void>();
+  private unseen = false;
+
+  constructor(private readonly hidden: () => boolean) {}
+
+  get = (): State => this.state;
+
+  /** What the user did, or the state of the line. */
+  now(action: Action): void {
+    this.waiting.push(action);
+    this.flush();
+  }
+
+  /** What the server sends by itself. */
+  soon(action: Action): void {
+    this.waiting.push(action);
+    this.timer ??= setTimeout(() => this.flush(), this.hidden() ? HIDDEN_BEAT_MS : BEAT_MS);
+  }
+
+  /** To be called when the page is looked at again. */
+  seen(): void {
+    this.flush();
+    if (!this.unseen) return;
+    this.unseen = false;
+    for (const view of this.views) view(this.state);
+  }
+
+  onView(view: Listener): () => void {
+    this.views.add(view);
+    return () => this.views.delete(view);
+  }
+
+  /** Title and notifications: those matter most while the tab is hidden. */
+  onAlways(listener: (state: State, before: State) => void): () => void {
+    this.always.add(listener);
+    return () => this.always.delete(listener);
+  }
+
+  private flush(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    const before = this.state;
+    this.state = reduce(before, this.waiting);
+    this.waiting = [];
+    if (this.state === before) return;
+    for (const listener of this.always) listener(this.state, before);
+    if (this.hidden()) this.unseen = true;
+    else for (const view of this.views) view(this.state);
+  }
+}
