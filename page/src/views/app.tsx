@@ -73,7 +73,7 @@ function Head({ place, keys }: { place: string; keys: () => void }) {
         <span title="sent">↑ {rate(network?.tx_bytes_per_s ?? 0)}</span>
       </p>
       <button type="button" class="button icon-only keys-button" aria-label="Keys" title="Keys (?)" onClick={keys}>
-        <Icon name="keys" />
+        ?
       </button>
       <a class="button icon-only" href="#/settings" aria-label="Settings" title="Settings" aria-current={place === "settings" ? "page" : undefined}>
         <Icon name="gear" />

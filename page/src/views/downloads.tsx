@@ -97,13 +97,13 @@ export function Downloads() {
       <Section title="Running" count={all.running.length}>
         {all.running.map(row)}
       </Section>
+      <Section title="Queue" count={all.waiting.length}>
+        {all.waiting.map(row)}
+      </Section>
       <Section title="Seen from other tools" count={foreign.length}>
         {foreign.map((one) => (
           <ForeignRow key={one.id} foreign={one} now={growing} />
         ))}
-      </Section>
-      <Section title="Queue" count={all.waiting.length}>
-        {all.waiting.map(row)}
       </Section>
       <Section title="Ended" count={all.ended.length}>
         {ended.map(row)}

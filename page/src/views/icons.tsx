@@ -2,7 +2,7 @@
 
 import type { IconName } from "../words/job";
 
-type Name = IconName | "up" | "down" | "gear" | "copy" | "close" | "more" | "chevron" | "undo" | "plus" | "folder" | "bell" | "keys" | "out";
+type Name = IconName | "up" | "down" | "gear" | "copy" | "close" | "more" | "chevron" | "undo" | "plus" | "folder" | "bell" | "out";
 
 const PATHS: Record<Name, string> = {
   play: "M5 3.2v9.6L12.6 8z",
@@ -26,7 +26,6 @@ const PATHS: Record<Name, string> = {
   plus: "M8 3v10M3 8h10",
   folder: "M2 4.500h4l1.500 1.800H14v6.200H2z",
   bell: "M4 11V7.500a4 4 0 0 1 8 0V11l1.200 1.200H2.800zM6.800 13.800h2.400",
-  keys: "M2 4.500h12v7H2zM4.500 7h.010M7 7h.010M9.500 7h.010M12 7h.010M5 9.300h6",
   out: "M9.500 3H13v3.500M13 3L7.500 8.500M11 9.500V13H3V5h3.500",
 };
 
@@ -35,7 +34,7 @@ const FILLED = new Set<Name>(["play", "stop"]);
 export function Icon({ name }: { name: Name }) {
   return (
     <svg
-      class={FILLED.has(name) ? "icon filled" : name === "more" || name === "keys" ? "icon dots" : "icon"}
+      class={FILLED.has(name) ? "icon filled" : name === "more" ? "icon dots" : "icon"}
       viewBox="0 0 16 16"
       width="16"
       height="16"

@@ -160,7 +160,7 @@ function Running({ job, queue, now }: Props) {
   const part = shownBytes(job);
   const { tone } = stateWords(job);
   return (
-    <li class={`card running tone-edge-${tone}`} data-row={job.id} tabIndex={-1} aria-label={`${job.repo}, ${stateWords(job).word}`}>
+    <li class="card running" data-row={job.id} tabIndex={-1} aria-label={`${job.repo}, ${stateWords(job).word}`}>
       <div class="job-head">
         <Title job={job} />
         <p class="figures live">

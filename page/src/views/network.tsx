@@ -45,7 +45,7 @@ function Now({ network }: { network: Network }) {
         </b>
         <span class="muted">{network.interfaces.length > 1 ? "all interfaces, without loopback" : "without loopback"}</span>
       </p>
-      {network.interfaces.length > 0 ? (
+      {network.interfaces.length > 1 ? (
         <table class="narrow">
           <thead>
             <tr>
@@ -65,7 +65,7 @@ function Now({ network }: { network: Network }) {
           </tbody>
         </table>
       ) : (
-        <p class="muted">There is no interface but loopback.</p>
+        <p class="muted">{network.interfaces[0]?.name ?? "There is no interface but loopback."}</p>
       )}
       {network.hub_quota ? (
         <p>

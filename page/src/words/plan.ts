@@ -52,6 +52,6 @@ export function filterHints(files: readonly FileRow[]): FilterHint[] {
       if (other !== ".safetensors") hints.push({ kind: "exclude", pattern: `*${other}`, text: `without ${other}` });
   if (weights.length > 0 && files.some((file) => /\.(md|png|jpe?g|gif|mp4|webp)$/i.test(file.path)))
     hints.push({ kind: "exclude", pattern: "*.md", text: "without .md" });
-  if (weights.length > 0) hints.push({ kind: "include", pattern: "*.json", text: "only .json" });
+  if (weights.includes(".safetensors")) hints.push({ kind: "include", pattern: "*.json", text: "only .json" });
   return hints.slice(0, 6);
 }
