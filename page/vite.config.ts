@@ -36,7 +36,7 @@ function licences() {
         const text = readFileSync(new URL(`node_modules/${name}/LICENSE`, import.meta.url), "utf8");
         return `${name}\n\n${text.trim()}\n`;
       });
-      this.emitFile({ type: "asset", fileName: "licences.txt", source: parts.join("\n\n") });
+      this.emitFile({ type: "asset", fileName: "assets/licences.txt", source: parts.join("\n\n") });
     },
   };
 }

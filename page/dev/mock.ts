@@ -166,6 +166,7 @@ function move(one: Job, before: unknown): Answer {
   const at = before === null ? queue.length : queue.findIndex((other) => other.id === before);
   queue.splice(at, 0, one);
   queue.forEach((other, i) => (other.position = i + 1));
+  send("queue", { queued: queue.map((other) => other.id) });
   return [200, one];
 }
 

@@ -47,7 +47,7 @@ export function authHeaders(): Record<string, string> {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-async function problem(answer: Response): Promise<ApiError> {
+export async function problem(answer: Response): Promise<ApiError> {
   let title = answer.statusText || `status ${answer.status}`;
   let code = "";
   try {
@@ -114,7 +114,7 @@ export const api = {
   act: (id: string, what: "pause" | "resume" | "cancel" | "retry") =>
     call<Job>(`${job(id)}/${what}`, { method: "POST", body: {} }),
   move: (id: string, before: string | null) =>
-    call<unknown>(`${job(id)}/move`, { method: "POST", body: { before } }),
+    call<Job>(`${job(id)}/move`, { method: "POST", body: { before } }),
   remove: (id: string) => call<void>(job(id), { method: "DELETE" }),
   settings: () => call<Settings>(`${BASE}/settings`),
   changeSettings: (body: SettingsChange) => call<Settings>(`${BASE}/settings`, { method: "PATCH", body }),

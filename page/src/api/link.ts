@@ -8,8 +8,9 @@
  * run, all is loaded anew. */
 
 import type { Link, Snapshot } from "../state/model";
+import { EMPTY } from "../state/model";
 import type { Store } from "../state/store";
-import { ApiError, api } from "./client";
+import { ApiError, api, problem } from "./client";
 import { decodeEvent } from "./decode";
 import { SseReader } from "./sse";
 import type { FileRow, ServerEvent } from "./types";
@@ -52,7 +53,7 @@ export class LinkReader {
   private channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(CHANNEL) : null;
   private lastId = "";
   private leads = false;
-  private link: Link = { state: "connecting", since_unix_ms: 0 };
+  private link: Link = EMPTY.link;
   private stream: AbortController | null = null;
   private wake: (() => void) | null = null;
   private files = new Map<string, Set<FilesListener>>();
@@ -93,10 +94,10 @@ export class LinkReader {
     this.channel?.postMessage(message);
   }
 
-  private setLink(state: Link["state"]): void {
+  private setLink(state: Link["state"], error?: ApiError): void {
     const lost = state === "lost" || state === "refused";
     const since = lost ? this.link.since_unix_ms || Date.now() : 0;
-    this.link = { state, since_unix_ms: since };
+    this.link = { state, since_unix_ms: since, why: error?.message ?? "", needs_token: error?.status === 401 };
     this.store.now({ type: "link", link: this.link });
     this.tell({ kind: "link", link: this.link });
   }
@@ -129,7 +130,7 @@ export class LinkReader {
       this.store.now({ type: "snapshot", snapshot, now_unix_ms: Date.now() });
       return true;
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) this.setLink("refused");
+      if (error instanceof ApiError && error.status === 401) this.setLink("refused", error);
       return false;
     }
   }
@@ -157,7 +158,7 @@ export class LinkReader {
     try {
       const answer = await api.events(this.lastId, abort.signal);
       if (answer.status === 401 || answer.status === 403) {
-        this.setLink("refused");
+        this.setLink("refused", await problem(answer));
         return false;
       }
       if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);

@@ -256,6 +256,8 @@ export type ServerEvent =
   | { type: "job"; data: Job }
   | { type: "job_removed"; data: { id: string } }
   | { type: "files"; data: { id: string; files: FileRow[] } }
+  /** ids in the order of the queue, whenever it changed */
+  | { type: "queue"; data: { queued: string[] } }
   | { type: "settings"; data: Settings }
   | { type: "foreign"; data: { downloads: Foreign[] } }
   | { type: "network"; data: Network }

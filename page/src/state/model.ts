@@ -8,6 +8,10 @@ export interface Link {
   state: LinkState;
   /** when the connection was lost; 0 while it is there */
   since_unix_ms: number;
+  /** refused: the daemon's own words */
+  why: string;
+  /** refused for want of a token, which the user may have */
+  needs_token: boolean;
 }
 
 export interface State {
@@ -45,7 +49,7 @@ export type Action =
   | { type: "settings"; settings: Settings };
 
 export const EMPTY: State = {
-  link: { state: "connecting", since_unix_ms: 0 },
+  link: { state: "connecting", since_unix_ms: 0, why: "", needs_token: false },
   version: "",
   boot: "",
   loaded: false,

@@ -42,6 +42,16 @@ function removeJob(draft: Draft, id: string): void {
     draft.state = { ...draft.state, total_jobs: Math.max(0, draft.state.total_jobs - 1) };
 }
 
+/** One event tells the places of all: a job that moved has changed those of many. */
+function putOrder(draft: Draft, queued: readonly string[]): void {
+  const jobs = jobsOf(draft);
+  const places = new Map(queued.map((id, i) => [id, i + 1]));
+  for (const [id, job] of jobs) {
+    const position = places.get(id) ?? null;
+    if (job.position !== position) jobs.set(id, { ...job, position });
+  }
+}
+
 function hello(draft: Draft, data: { version: string; boot: string }): void {
   // Another run of the daemon: its counts begin at what is recorded, so the old ones are no measure.
   if (draft.state.boot && draft.state.boot !== data.boot) draft.jobs = new Map();
@@ -56,6 +66,8 @@ function serverEvent(draft: Draft, event: ServerEvent): void {
       return putJob(draft, event.data);
     case "job_removed":
       return removeJob(draft, event.data.id);
+    case "queue":
+      return putOrder(draft, event.data.queued);
     case "settings":
       draft.state = { ...draft.state, settings: event.data };
       return;

@@ -13,7 +13,7 @@ export function titleOf(sum: Sum, lost: boolean): string {
 }
 
 export function pictureOf(overall: Overall, lost: boolean): string {
-  return `./icons/${lost ? "stalled" : overall}.svg`;
+  return `./assets/icons/${lost ? "stalled" : overall}.svg`;
 }
 
 export function showTitle(sum: Sum, lost: boolean): void {

@@ -120,9 +120,17 @@ function LostBar() {
   );
 }
 
-function TokenAsk() {
+function Refused({ why, needsToken }: { why: string; needsToken: boolean }) {
   const { link } = useHouse();
   const [text, setText] = useState("");
+  if (!needsToken) {
+    return (
+      <div class="card empty">
+        <h1>The daemon does not serve this page</h1>
+        <p>{why}</p>
+      </div>
+    );
+  }
   return (
     <form
       class="card empty"
@@ -134,6 +142,7 @@ function TokenAsk() {
     >
       <h1>This daemon wants a token</h1>
       <p>Open the link that hf-pulld printed when it started, or paste its token here. It stays in this tab.</p>
+      <p class="muted">{why}</p>
       <div class="inline">
         <label class="grow">
           <span class="label">Token</span>
@@ -251,7 +260,7 @@ export function App() {
       <Head place={place} keys={() => setHelp(true)} />
       <LostBar />
       <main id="main" ref={main} tabIndex={-1}>
-        {link.state === "refused" ? <TokenAsk /> : <Page />}
+        {link.state === "refused" ? <Refused why={link.why} needsToken={link.needs_token} /> : <Page />}
       </main>
       <Foot />
       <ToastList />

@@ -30,10 +30,7 @@ export async function move(house: House, job: Job, step: -1 | 1): Promise<void> 
   const queue = queuedOf(groups(house.store.get().jobs).waiting);
   const before = moveTarget(queue, job.id, step);
   if (before === undefined) return;
-  await api.move(job.id, before);
-  // A move changes the places of others too.
-  const list = await api.jobs();
-  for (const moved of list.jobs) house.store.soon({ type: "event", event: { type: "job", data: moved }, now_unix_ms: Date.now() });
+  house.store.now({ type: "job", job: await api.move(job.id, before) }); // the places of the others come as an event
 }
 
 export async function again(house: House, job: Job, verb: "pull" | "verify" | "repair"): Promise<void> {

@@ -30,9 +30,11 @@ function split(text: string): { words: string[]; revision: string; path: string 
 }
 
 export function parseHubLink(text: string): RepoAsked | null {
-  let rest = text.trim().replace(COMMANDS, "");
+  let rest = text.trim();
+  if (COMMANDS.test(rest)) rest = rest.replace(COMMANDS, "").split(/\s/, 1)[0] ?? "";
   const isLink = HOSTS.test(rest);
-  rest = (isLink ? rest.replace(HOSTS, "") : rest.split(/\s/, 1)[0] ?? "").replace(/\.git$/, "");
+  if (/\s/.test(rest) || (!isLink && rest.includes("://"))) return null;
+  rest = rest.replace(HOSTS, "").replace(/\.git$/, "");
   let found: ReturnType<typeof split>;
   try {
     found = split(rest);

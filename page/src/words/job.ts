@@ -60,7 +60,7 @@ export interface QueueFacts {
 
 function queued(job: Job, queue: QueueFacts): string {
   const place = queue.place <= 0 ? "next in queue" : `number ${queue.place + 1} in the queue`;
-  if (job.reason) return `${place}: ${job.reason}`;
+  if (job.reason && !job.reason.includes("queue")) return `${place}: ${job.reason}`;
   if (queue.place <= 0 && queue.freeIn_s !== null) return `${place}, starts in about ${aboutText(queue.freeIn_s)}`;
   return place;
 }
