@@ -61,5 +61,6 @@ void settings_change_route(struct route_call *c);
 void events_route(struct route_call *c);
 void health_route(struct route_call *c);
 void openapi_route(struct route_call *c);
+void page_route(struct route_call *c);
 
 #endif
