@@ -1,5 +1,7 @@
 #include "cache/chunks.h"
 
+#include "xet/tree.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -133,6 +135,7 @@ struct sealing {
     struct chunk_run run;
     uint64_t runs; /* written */
     uint64_t at;   /* of the file: so far there are chunks */
+    struct xet_tree tree;
 };
 
 static int by_offset(const void *a, const void *b)
@@ -181,6 +184,7 @@ static int seal_chunk(struct sealing *s, const struct chunk_run *from, uint32_t 
         chunk_run_add(&s->run, &p);
     }
     s->at += p.bytes;
+    xet_tree_add(&s->tree, p.hash, p.bytes);
     return HFP_OK;
 }
 
@@ -252,6 +256,15 @@ static int seal_copies(struct sealing *s, uint64_t upto, struct hfp_err *err)
     return rc;
 }
 
+/* The second witness of a proved file: are these chunks, in this order, the file of that name? */
+static int seal_name(const struct sealing *s, struct hfp_err *err)
+{
+    struct xet_hash name;
+    xet_tree_file(&name, &s->tree);
+    return xet_hash_equal(&name, &s->info.file) ? HFP_OK
+                                                : err_set(err, HFP_E_CONTENT, "its chunks have another name in Xet");
+}
+
 static int seal_all(struct sealing *s, const struct key *keys, uint64_t n, struct hfp_err *err)
 {
     struct chunk_run run;
@@ -266,6 +279,8 @@ static int seal_all(struct sealing *s, const struct key *keys, uint64_t n, struc
         rc = seal_copies(s, s->info.size_bytes, err);
     if (!rc)
         rc = flush_run(s, err);
+    if (!rc)
+        rc = seal_name(s, err);
     s->info.sealed_runs = s->runs;
     chunk_map_encode(unit, &s->info);
     return rc ? rc : io_pwrite_all(s->fd, unit, sizeof unit, 0, err);
@@ -308,6 +323,7 @@ int chunks_seal(struct chunks *c, const struct place *p, struct hfp_err *err)
     if (fd < 0)
         return err_sys(err, HFP_E_IO, errno, "create %s", tmp);
     struct sealing s = { .c = c, .info = c->info, .fd = fd };
+    xet_tree_init(&s.tree);
     rc = seal_all(&s, keys, n, err);
     if (!rc)
         rc = io_close(&fd, err, tmp);

@@ -201,7 +201,9 @@ struct blob {
     uint8_t *mark, *doubt; /* per block; NULL for small ones */
     uint16_t *server;      /* per block: who sent it */
     uint16_t last_server;
-    uint64_t counted_bytes; /* of this blob in recorded_bytes */
+    uint64_t counted_bytes;          /* of this blob in recorded_bytes */
+    uint64_t counted_proved_bytes;   /* in proved_bytes, before the whole is */
+    uint64_t proved_from, proved_to; /* the latest stretch of whole xorbs that came */
     uint64_t reserved_to, unsynced_bytes, sync_ns;
     bool syncing;
     /* the front */
@@ -312,6 +314,7 @@ void pipeline_missing(struct blob *b); /* blocks came, or the front moved */
 void pipeline_sync(struct blob *b, uint64_t now_ns);
 int pipeline_rehash(struct blob *b, struct hfp_err *err);
 void pipeline_count(struct blob *b, uint64_t bytes);
+void pipeline_proved(struct blob *b, uint64_t first_byte, uint64_t end_byte); /* under the name of a whole xorb */
 
 /* keeping.c: which written blocks keep their buffer until the front has hashed them */
 bool keeping_wants(const struct blob *b, uint64_t index);

@@ -85,6 +85,36 @@ void pipeline_count(struct blob *b, uint64_t bytes)
     job->status.recorded_bytes += bytes;
 }
 
+/* A block is proved when it is on the disk and under the name of a whole xorb, whichever comes last. What the plan has
+ * found proved is counted already. */
+static void count_proved(struct blob *b, uint64_t index)
+{
+    struct job *job = b->job;
+    size_t n = block_length(b->file->size_bytes, index);
+    if (b->doubt[index] != DOUBT_PROVED || b->mark[index] != MARK_WRITTEN ||
+        job->plan->blob[b->index].action == PLAN_HERE)
+        return;
+    b->counted_proved_bytes += n;
+    job->status.proved_bytes += n;
+}
+
+/* A block that lies in two xorbs is proved by both: what follows the last stretch makes it longer. */
+void pipeline_proved(struct blob *b, uint64_t first_byte, uint64_t end_byte)
+{
+    uint64_t first, end;
+    if (b->small || b->state != BLOB_FETCH) /* second opinions are the whole file's to prove */
+        return;
+    if (b->proved_to != first_byte)
+        b->proved_from = first_byte;
+    b->proved_to = end_byte;
+    blocks_within(&first, &end, b->file->size_bytes, b->proved_from, b->proved_to);
+    for (uint64_t i = MAX(first, first_byte / BLOCK_BYTES); i < end; i++)
+        if (b->mark[i] != MARK_KEPT && b->mark[i] != MARK_GUESS && b->doubt[i] != DOUBT_PROVED) {
+            b->doubt[i] = DOUBT_PROVED;
+            count_proved(b, i);
+        }
+}
+
 static void written_small(struct blob *b, const struct write_task *w)
 {
     pipeline_count(b, w->n);
@@ -119,6 +149,7 @@ static void write_done(struct task *t)
         } else {
             b->mark[w->index] = MARK_WRITTEN;
             pipeline_count(b, w->n);
+            count_proved(b, w->index);
             note_chunk(job, b, w->index);
         }
     }

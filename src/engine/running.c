@@ -259,7 +259,7 @@ static void ended_well(struct job *job, struct blob *b)
     bool planned_here = job->plan->blob[b->index].action == PLAN_HERE, was_here = planned_here && !b->damaged;
     job->plan->blob[b->index].done = true;
     if (!planned_here) { /* else the plan has counted it; the four counts never run back, so nor do they count twice */
-        job->status.proved_bytes += size_bytes;
+        job->status.proved_bytes += size_bytes - b->counted_proved_bytes;
         job->status.in_place_bytes += size_bytes;
     }
     job->status.repaired_bytes += b->repaired_bytes;

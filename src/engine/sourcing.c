@@ -70,12 +70,7 @@ static void on_xet_failed(void *ctx, const struct hfp_err *err)
 
 static void on_proved(void *ctx, uint64_t first_byte, uint64_t end_byte)
 {
-    struct blob *b = ctx;
-    uint64_t first, end;
-    blocks_within(&first, &end, b->file->size_bytes, first_byte, end_byte);
-    for (uint64_t i = first; b->doubt && i < end; i++)
-        if (b->mark[i] != MARK_KEPT && b->mark[i] != MARK_GUESS)
-            b->doubt[i] = DOUBT_PROVED;
+    pipeline_proved(ctx, first_byte, end_byte);
 }
 
 static enum xet_readable on_readable(void *ctx, uint64_t first_byte, uint64_t end_byte)

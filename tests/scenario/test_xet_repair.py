@@ -6,7 +6,7 @@ against its reconstruction: only what is not under the name of a whole xorb is f
 Seen red on purpose: the Xet store not asked; good chunks not read from the file itself; the range dropped for each hash of the
 file; blocks asked for a few at a time; a source that fails not replaced; the open map of the run before gone on with; HTTP not
 asked for what is proved by a lie; a contradiction taken for a place; silence waited for; chunks that do not fit not asked for
-first; a stretch of whole xorbs taken for one block longer.
+first; a stretch of whole xorbs taken for one block longer; proof not counted before the end, and counted twice.
 """
 import json
 import os
@@ -284,3 +284,28 @@ def test_in_a_folder_of_ones_own(lab_with, store, tmp_path):
     run = hub.pull("org/x", "--local-dir", folder, **lab.how({}))
     assert run.code == 0 and (folder / "big.bin").read_bytes() == BIG, run
     assert not body_bytes(lab) and only_ranges(lab, store, "big.bin", 40_000_001)
+
+
+def counts(run):
+    lines = [json.loads(line) for line in run.err.splitlines() if line.startswith("{")]
+    return [line["status"] for line in lines if "status" in line]
+
+
+def test_proof_moves_xorb_by_xorb(lab_with, store):
+    lab = lab_with("big.bin")
+    run = lab.pull("org/x", "--xet", "on", "--progress", "json", "--limit-rate", "20M")
+    assert run.code == 0, run
+    seen = [(s["proved_bytes"], s["recorded_bytes"], s["received_bytes"], s["in_place_bytes"]) for s in counts(run)]
+    assert seen == sorted(seen, key=lambda s: s[0]) and seen[-1][0] == len(BIG)
+    assert all(proved <= recorded <= received for proved, recorded, received, _ in seen), seen
+    xorb, first, last = store.terms(store.folder / "big.bin")[0]
+    plain = sum(r.plain for r in store.records(xorb)[first:last])
+    between = {proved for proved, recorded, *_ in seen if 0 < proved < len(BIG)}
+    assert plain // MIB * MIB in between, (plain, between)
+
+
+def test_proof_over_http_moves_file_by_file(lab_with):
+    lab = lab_with("big.bin")
+    run = lab.pull("org/x", "--xet", "off", "--progress", "json", "--limit-rate", "30M")
+    assert run.code == 0, run
+    assert {s["proved_bytes"] for s in counts(run)} == {0, len(BIG)}

@@ -1,12 +1,13 @@
 /* Promises of cache/chunks and cache/chunk_index: what was written is sealed in file order whatever the order it came in,
- * with repeats; a map with a gap is not sealed; after a kill the open map goes on; the index finds what is there, and only
+ * with repeats; a map with a gap, or of another file, is not sealed; after a kill the open map goes on; the index finds what is there, and only
  * bytes that give their hash are handed out; what was forgotten is not found. Seen red on purpose: runs sealed in the order
- * they came, copies left out, the open map begun anew, the hash of a chunk not compared, a stretch continued over a gap,
+ * they came, copies left out, the open map begun anew, the name of all chunks not compared, the hash of a chunk not compared, a stretch continued over a gap,
  * forget without effect, the short ones kept when there is no room, blocks not looked at in an open map. */
 #include "base/block.h"
 #include "cache/chunk_index.h"
 #include "cache/chunks.h"
 #include "cache_fixture.h"
+#include "xet/tree.h"
 
 #define CHUNK UINT32_C(20000)
 #define COUNT 100u
@@ -14,13 +15,27 @@
 
 static uint8_t bytes[SIZE];
 static const struct xet_hash xorb = { { 7 } };
-static const struct chunk_map_info info = { .size_bytes = SIZE, .file = { { 9 } } };
+static struct chunk_map_info info = { .size_bytes = SIZE };
 
 static void add(struct chunks *c, uint32_t i)
 {
     struct xet_hash h;
     xet_hash_chunk(&h, bytes + i * CHUNK, CHUNK);
     chunks_add(c, &(struct chunk_place){ &xorb, &h, i, CHUNK, (uint64_t)i * CHUNK });
+}
+
+/* The name of a file of chunks 0 to count - 1, again and again. */
+static struct xet_hash name_of(uint32_t count)
+{
+    struct xet_tree t;
+    struct xet_hash h;
+    xet_tree_init(&t);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        xet_hash_chunk(&h, bytes + i % count * CHUNK, CHUNK);
+        xet_tree_add(&t, &h, CHUNK);
+    }
+    xet_tree_file(&h, &t);
+    return h;
 }
 
 static struct chunks *open_map(void)
@@ -80,6 +95,7 @@ static struct place *fresh(struct store **s)
     *s = fx_store();
     struct place *p = fx_place(*s, SIZE, 1, NULL);
     fx_bytes(bytes, 0, SIZE, 1);
+    info.file = name_of(COUNT);
     char blob[300];
     snprintf(blob, sizeof blob, "%s/%s", fx_blobs(), p->etag);
     fx_write(blob, bytes, SIZE);
@@ -139,6 +155,7 @@ static void repeats(void)
 {
     struct store *s;
     struct place *p = fresh(&s);
+    info.file = name_of(50);
     struct chunks *c = open_map();
     for (uint32_t i = 0; i < 50; i++)
         add(c, i);
@@ -146,6 +163,21 @@ static void repeats(void)
     CHECK(seal(c, p) == HFP_E_SHORT, "copies that do not reach leave a gap");
     chunks_copied(c, 0, 50 * CHUNK, 10 * CHUNK);
     CHECK(seal(c, p) == HFP_OK, "a repeat has the chunks of where it came from");
+    chunks_close(c);
+    free(p);
+    store_free(s);
+}
+
+/* Each chunk is what it says, and together they are another file: a reconstruction lied. */
+static void other_name(void)
+{
+    struct store *s;
+    struct place *p = fresh(&s);
+    info.file = name_of(COUNT - 1);
+    struct chunks *c = open_map();
+    for (uint32_t i = 0; i < COUNT; i++)
+        add(c, i);
+    CHECK(seal(c, p) == HFP_E_CONTENT && !chunks_sealed(p, &info.file), "chunks of another file are not sealed");
     chunks_close(c);
     free(p);
     store_free(s);
@@ -236,6 +268,7 @@ int main(void)
 {
     sealing();
     repeats();
+    other_name();
     garbage();
     own_partial();
     full_disk();
