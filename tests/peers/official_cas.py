@@ -15,8 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import casdata
-from hub import TOP
-from lab import free_port
+from hub import TOP, free_port
 from peers import alone, build_dir
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -41,7 +40,7 @@ class OfficialCas:
     def __enter__(self):
         self.path.mkdir(parents=True, exist_ok=True)
         env = {k: v for k, v in os.environ.items() if not k.upper().startswith("HF_")} | {"HOME": str(self.path)}
-        port = free_port()  # it takes a number only
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         with (self.path / "log").open("wb") as log:
             self.process = subprocess.Popen([program(), "--data-directory", self.path / "data", "--port", str(port)],

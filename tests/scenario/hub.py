@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -38,6 +39,13 @@ def binary(variable, *candidates):
         if (build / name).exists():
             return str(build / name)
     raise FileNotFoundError(f"none of {candidates} in {build}; build first, or set {variable}")
+
+
+def free_port():
+    """For a program that takes a number only."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def fakehub_binary():

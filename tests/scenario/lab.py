@@ -7,6 +7,7 @@ import urllib.request
 
 import hub
 from casdata import CasData
+from hub import free_port  # noqa: F401  (for the scenarios)
 
 MB = 1_000_000
 MIB = 1 << 20
@@ -114,13 +115,6 @@ def fetch(url):
 def tree_text(server, repo=REPO, rev="main"):
     """The tree's first page as the hub sends it, to be spoiled and given back by a rule."""
     return json.loads(fetch(f"{server.hub}/api/models/{repo}/tree/{rev}?recursive=true"))
-
-
-def free_port():
-    import socket
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def ends(process, timeout=120):

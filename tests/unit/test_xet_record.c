@@ -2,7 +2,7 @@
  * that is not what its headers or its span say is refused; after a loss the stream says where to go on. Every record of
  * xorbs.json and reconstruction.json. Seen red on purpose: each check of a header and of a span left out, limits one
  * higher, a footer taken for a record or accepted outside its range, headers not counted, indices from 0, a record that
- * two pieces share taken from the second alone, a range read that was never begun. */
+ * two pieces share taken from the second alone, a range read that was never begun, a version that nobody looks at. */
 #include "xet/record.h"
 #include "xet/tree.h"
 #include "xet/unpack.h"
@@ -149,6 +149,64 @@ static void store_files(void)
     }
 }
 
+/* The name that the chunks of a whole xorb give; false: refused on the way. */
+static bool xorb_name(struct xet_tree *t, const uint8_t *data, size_t n, uint32_t chunks)
+{
+    AUTO(xet_stream_freep) struct xet_stream *s = NULL;
+    AUTO(xet_unpacker_freep) struct xet_unpacker *u = NULL;
+    struct xet_span span = { 0, chunks, n };
+    if (xet_stream_new(&s, NULL) || xet_unpacker_new(&u, NULL))
+        xv_give_up("memory");
+    xet_tree_init(t);
+    bool ok = xet_stream_begin(s, &span, NULL) == HFP_OK;
+    while (ok && n > 0) {
+        struct xet_record r;
+        struct xet_hash hash;
+        const uint8_t *plain;
+        bool got;
+        ok = xet_stream_next(s, &r, &got, &data, &n, NULL) == HFP_OK;
+        if (ok && got && (ok = xet_unpack(u, &plain, &r, NULL) == HFP_OK)) {
+            xet_hash_chunk(&hash, plain, r.plain_bytes);
+            xet_tree_add(t, &hash, r.plain_bytes);
+        }
+    }
+    return ok && xet_stream_end(s, NULL) == HFP_OK;
+}
+
+/* Every bit of every header, and of the payload every bit (of a small xorb) or one in some thousand. */
+static void no_bit_flips_unseen(void)
+{
+    AUTO(xv_json_freep) cJSON *xorbs = xv_json("xorbs.json");
+    const cJSON *row;
+    cJSON_ArrayForEach (row, xv_get(xorbs, "xorbs")) {
+        XV_BYTES b = xv_file(xv_text(row, "file"));
+        struct xet_hash want = xv_hash(row, "xorb_hash");
+        uint32_t chunks = (uint32_t)cJSON_GetArraySize(xv_get(row, "chunks"));
+        size_t n = xv_number(row, "footer_offset"), step = n < 4000 ? 1 : n / 200 | 1;
+        const cJSON *c = xv_get(row, "chunks")->child;
+        size_t head = c ? xv_number(c, "offset") : n;
+        unsigned flips = 0, proved = 0, head_proved = 0;
+        struct xet_tree t;
+        for (size_t at = 0; at < n; at++) {
+            bool in_head = at >= head && at < head + XET_RECORD_HEADER;
+            if (at + 1 == head + XET_RECORD_HEADER)
+                head = (c = c->next) ? xv_number(c, "offset") : n;
+            for (unsigned bit = 0; bit < 8 && (in_head || at % step == 0); bit++) {
+                b.data[at] ^= (uint8_t)(1u << bit);
+                bool same = xorb_name(&t, b.data, n, chunks) && xet_tree_is(&t, &want);
+                b.data[at] ^= (uint8_t)(1u << bit);
+                flips++;
+                proved += same;
+                head_proved += same && in_head;
+            }
+        }
+        /* LZ4 frames have bits that mean nothing for what comes out of them: the bytes are right then. */
+        CHECK(flips > 60 && head_proved == 0 && proved <= flips / 50, "%s: %u bits flipped, %u of them meant nothing",
+              xv_text(row, "file"), flips, proved);
+        CHECK(xorb_name(&t, b.data, n, chunks) && xet_tree_is(&t, &want), "and unspoilt it has its name");
+    }
+}
+
 /* One record of four plain bytes, then one of two, as they should be; each row spoils something. */
 static const uint8_t two[] = { 0, 4, 0, 0, 0, 4, 0, 0, 'a', 'b', 'c', 'd', 0, 2, 0, 0, 0, 2, 0, 0, 'e', 'f' };
 static const struct {
@@ -243,6 +301,7 @@ int main(void)
 {
     xorb_files();
     store_files();
+    no_bit_flips_unseen();
     spoilt_ranges();
     lengths_are_bounded();
     done_is_told();
