@@ -40,6 +40,8 @@ complete -c hf-pull -l progress -x -a 'auto bar log json none' -d 'bar on a term
 complete -c hf-pull -l progress-file -r -F -d 'keep FILE up to date, JSON, once a second'
 complete -c hf-pull -l log-interval -x -d 'time between two log lines'
 complete -c hf-pull -l report -r -F -d 'at the end write everything known into FILE, JSON'
+complete -c hf-pull -l notify -d 'tell URL what becomes of the jobs (webhook, ntfy://, matrix://, cmd:); repeatable; without URL: those of the config file'
+complete -c hf-pull -l notify-on -x -d 'of started, stalled, recovered, done, failed, disk_low: those to tell'
 complete -c hf-pull -l quiet -s q -d 'only warnings and errors, and the path on stdout'
 complete -c hf-pull -l verbose -s v -d 'a line per chunk, and why things happen; -vv: the engine\'s log'
 complete -c hf-pull -l listen -x -d 'where API and page are reached; unix:PATH for a socket; repeatable'

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FLAG, COUNT, TEXT, SECRET, PATH, LIST, NUMBER, SIZE, RATE, TIME, CHOICE, ACTION, OLD, OLD_VALUE };
+enum { FLAG, COUNT, TEXT, SECRET, PATH, LIST, NUMBER, SIZE, RATE, TIME, CHOICE, TARGETS, ACTION, OLD, OLD_VALUE };
 
 struct option_row {
     const char *id, *long_name, *other, *value, *fallback, *group, *where, *help;
@@ -53,7 +53,7 @@ static const struct pair {
 
 static int takes_value(const struct option_row *o)
 {
-    return o->value != NULL;
+    return o->value != NULL && *o->value != '[';
 }
 
 static int obsolete(const struct option_row *o)
@@ -107,7 +107,7 @@ static void man_option(const struct option_row *o)
         fputs("\\fR", stdout);
     }
     if (o->value) {
-        fputs(" \\fI", stdout);
+        fputs(*o->value == '[' ? "\\fI" : " \\fI", stdout);
         roff(o->value);
         fputs("\\fR", stdout);
     }
@@ -277,7 +277,7 @@ static void zsh_option(const struct option_row *o, const char *name, int letter)
         printf(":%s:(", name);
         words_of(o->value, ' ');
         putchar(')');
-    } else if (o->value) {
+    } else if (takes_value(o)) {
         putchar(':');
         zsh_text(o->value);
         printf(":%s", o->kind != PATH ? "" : strcmp(o->value, "DIR") == 0 ? "_files -/" : "_files");
@@ -324,7 +324,7 @@ static void fish_option(const struct option_row *o, const char *name)
     printf("complete -c hf-pull -l %s", name);
     if (o->letter && name == o->long_name)
         printf(" -s %c", o->letter);
-    if (o->value)
+    if (takes_value(o))
         fputs(o->kind == PATH ? " -r -F" : " -x", stdout);
     if (o->kind == CHOICE) {
         fputs(" -a '", stdout);
@@ -380,7 +380,7 @@ static void table(void)
         if (o->other)
             printf(", `--%s`", o->other);
         if (o->value) {
-            putchar(' ');
+            fputs(*o->value == '[' ? "" : " ", stdout);
             table_text(o->value);
         }
         fputs(" | ", stdout);

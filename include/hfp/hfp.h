@@ -270,8 +270,9 @@ struct hfp_event {
     enum hfp_event_type type;
     const char *repo;     /* as asked */
     const char *revision; /* as asked */
-    const char *path;     /* the file this is about, or NULL */
-    const char *hash;     /* hex sha256, git sha1 (FILE) or BLAKE3 (CHUNK); or NULL */
+    enum hfp_repo_type repo_type;
+    const char *path; /* the file this is about, or NULL */
+    const char *hash; /* hex sha256, git sha1 (FILE) or BLAKE3 (CHUNK); or NULL */
     enum hfp_file_state file_state;
     uint64_t size_bytes, here_bytes; /* FILE */
     uint64_t first_byte, last_byte;  /* CHUNK; NOTE about a range */

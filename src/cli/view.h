@@ -63,6 +63,11 @@ struct view *lines_new(struct screen *s, uint64_t interval_ns);
 struct view *json_new(struct screen *s);
 struct view *progress_file_new(const char *path);
 
+struct options;
+struct views;
+/* --notify: the events to the addresses asked for. Says through v what could not be delivered. */
+int notify_view_new(struct view **out, struct views *v, const struct options *o, struct hfp_err *err);
+
 struct talk_options {
     bool quiet, several, offline_asked;
     unsigned verbose;

@@ -67,6 +67,8 @@ int views_open(struct views *v, const struct options *o, bool several, struct hf
             return fault(err, why.code, "--report: %s", why.message);
         v->view[v->n++] = v->report;
     }
+    if (rc == HFP_OK && option_on(o, OPT_NOTIFY) && (rc = notify_view_new(&v->view[v->n], v, o, err)) == HFP_OK)
+        v->n++;
     if (rc == HFP_OK && !v->json)
         rc = add_sentences(v, o, several, err);
     for (size_t i = 0; rc == HFP_OK && i < o->notices_n; i++)

@@ -8,7 +8,7 @@
 #include "cli/view.h"
 #include "front/options.h"
 
-#define VIEWS_MAX 4 /* bar, lines or json; progress file; report; sentences */
+#define VIEWS_MAX 5 /* bar, lines or json; progress file; report; notifications; sentences */
 
 struct views {
     struct screen screen;

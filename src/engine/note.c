@@ -13,6 +13,7 @@ static void push(struct job *job, struct hfp_event *ev)
     ev->unix_ms = c->config.now(c->config.clock_ctx).unix_ms;
     ev->repo = job->spec.repo;
     ev->revision = job->spec.revision;
+    ev->repo_type = job->spec.type;
     ev->status = job->status;
     events_push(c->events, ev);
 }

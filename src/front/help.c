@@ -45,8 +45,8 @@ static void option(FILE *out, const struct option_row *row)
     n += snprintf(left + n, sizeof left - (size_t)n, "--%s", row->long_name);
     if (row->other_name)
         n += snprintf(left + n, sizeof left - (size_t)n, ", --%s", row->other_name);
-    if (row->value)
-        snprintf(left + n, sizeof left - (size_t)n, " %s", row->value);
+    if (row->value) /* "--notify[=URL]" */
+        snprintf(left + n, sizeof left - (size_t)n, "%s%s", *row->value == '[' ? "" : " ", row->value);
     if (*row->fallback && strcmp(row->fallback, "0") != 0)
         snprintf(help, sizeof help, "%s (default: %s)", row->help, row->fallback);
     else

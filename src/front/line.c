@@ -79,11 +79,15 @@ static int read_value(struct options *o, enum option_id id, struct words *w, cha
         o->want_version |= id == OPT_VERSION;
         return option_set(o, id, FROM_LINE, where, "1", err);
     }
+    if (row->kind == OPTION_TARGETS && !value) { /* the config file's; which it has is not known yet */
+        o->v[id].number = 1;
+        return HFP_OK;
+    }
     if (!value && w->at + 1 >= w->argc)
         return fault(err, HFP_E_ARG, "%s needs a value: %s.", where, row->value);
     if (!value)
         value = w->argv[++w->at];
-    if (row->kind == OPTION_SECRET)
+    if (row->kind == OPTION_SECRET || row->kind == OPTION_TARGETS)
         return set_secret(o, id, where, value, err);
     return option_set(o, id, FROM_LINE, where, value, err);
 }

@@ -217,12 +217,15 @@ void notifier_say(struct notifier *n, const struct notify_message *m)
     }
 }
 
-void notifier_event(struct notifier *n, const struct hfp_event *ev, enum hfp_repo_type type, const char *job)
+void notifier_event(struct notifier *n, const struct hfp_event *ev, const char *job)
 {
     const struct hfp_status *st = &ev->status;
-    struct notify_message m = {
-        .repo = ev->repo, .revision = ev->revision, .type = type, .job = job, .status = st, .unix_ms = ev->unix_ms
-    };
+    struct notify_message m = { .repo = ev->repo,
+                                .revision = ev->revision,
+                                .type = ev->repo_type,
+                                .job = job,
+                                .status = st,
+                                .unix_ms = ev->unix_ms };
     if (st->verb == HFP_PLAN) /* a question, not a job */
         return;
     if (ev->type == HFP_EV_PLAN && (st->fetch_bytes || st->prove_bytes))

@@ -56,7 +56,7 @@ int notifier_new(struct notifier **out, const struct notifier_config *config, st
 int notifier_add(struct notifier *n, const char *target, bool trusted, struct hfp_err *err);
 void notifier_say(struct notifier *n, const struct notify_message *m);
 /* What an event of the engine means, said; most mean nothing here. job may be NULL. */
-void notifier_event(struct notifier *n, const struct hfp_event *ev, enum hfp_repo_type type, const char *job);
+void notifier_event(struct notifier *n, const struct hfp_event *ev, const char *job);
 /* Until all is said or given up, for at most so long. True: nothing waits any more. */
 bool notifier_wait(struct notifier *n, uint64_t ns);
 /* What still waits is dropped; an attempt under way ends within a second or so. NULL is fine. */

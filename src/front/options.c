@@ -1,5 +1,6 @@
 #include "front/options.h"
 
+#include "front/notify.h"
 #include "front/text.h"
 #include "front/timetable.h"
 #include "front/units.h"
@@ -190,6 +191,7 @@ int option_set(struct options *o, enum option_id id, enum option_source source, 
     case OPTION_RATE:
         return set_rate(v, where, text, err);
     case OPTION_LIST:
+    case OPTION_TARGETS:
         return add_to_list(v, where, text, err);
     case OPTION_TEXT:
     case OPTION_SECRET:
@@ -263,6 +265,28 @@ static int check_verb(struct options *o, struct hfp_err *err)
     return HFP_OK;
 }
 
+/* The config file says where to, the command line whether at all. */
+static int check_notify(struct options *o, struct hfp_err *err)
+{
+    struct option_value *v = &o->v[OPT_NOTIFY];
+    unsigned events;
+    if (!notify_events_parse(&events, o->v[OPT_NOTIFY_ON].text))
+        return fault(err, HFP_E_ARG,
+                     "--notify-on: '%s' is none of started, stalled, recovered, done, failed, disk_low, all.",
+                     o->v[OPT_NOTIFY_ON].text);
+    if (v->number && v->list_n == 0)
+        return fault(err, HFP_E_ARG,
+                     "--notify: the config file names no address. Give --notify=URL, or put a line "
+                     "'notify = URL' into it.");
+    v->number = v->number || (v->source == FROM_LINE && v->list_n);
+    struct notify_target t;
+    struct hfp_err why = { 0 };
+    for (size_t i = 0; v->number && i < v->list_n; i++)
+        if (notify_target_parse(&t, v->list[i], true, &why))
+            return fault(err, HFP_E_ARG, "--notify: %s.", why.message);
+    return HFP_OK;
+}
+
 int options_check(struct options *o, struct hfp_err *err)
 {
     if (exclusive(o, OPT_IPV4, OPT_IPV6, err) || exclusive(o, OPT_TOKEN, OPT_TOKEN_FILE, err) ||
@@ -271,7 +295,7 @@ int options_check(struct options *o, struct hfp_err *err)
     if (option_on(o, OPT_OFFLINE) && option_on(o, OPT_FORCE_DOWNLOAD))
         return fault(err, HFP_E_ARG, "--force-download needs the network, and %s forbids it.",
                      o->v[OPT_OFFLINE].source == FROM_ENVIRONMENT ? "HF_HUB_OFFLINE" : "--offline");
-    if (check_ranges(o, err) || check_verb(o, err))
+    if (check_ranges(o, err) || check_verb(o, err) || check_notify(o, err))
         return err->code;
     if (o->v[OPT_RESUME_DOWNLOAD].number)
         options_notice(o, "--resume-download has no effect: hf-pull always resumes.");

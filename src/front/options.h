@@ -31,6 +31,7 @@ enum option_kind {
     OPTION_RATE,
     OPTION_TIME,
     OPTION_CHOICE,
+    OPTION_TARGETS,
     OPTION_ACTION,
     OPTION_OLD,
     OPTION_OLD_VALUE
@@ -135,6 +136,8 @@ void options_done(struct options *o);
 
 void options_help(FILE *out);
 
+/* The hub folder of the cache, from whichever place named it; owned by o. */
+const char *hub_folder(const struct options *o);
 /* The engine's view of the options; texts stay owned by o. Makes paths absolute in o. */
 int engine_config(struct hfp_config *out, struct options *o, struct hfp_err *err);
 

@@ -18,7 +18,7 @@ static int make_absolute(char **path, struct hfp_err *err)
     return HFP_OK;
 }
 
-static const char *hub_folder(const struct options *o)
+const char *hub_folder(const struct options *o)
 {
     const struct option_value *asked = &o->v[OPT_CACHE_DIR];
     /* The environment's folder stands above a config file's, and always has a value. */

