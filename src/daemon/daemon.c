@@ -72,14 +72,15 @@ static int open_engine(struct daemon *d, struct hfp_err *err)
         d->settings.max_connections = config.max_connections;
     else
         config.max_connections = (uint32_t)d->settings.max_connections;
-    if (o->v[OPT_LIMIT_RATE].source > FROM_DEFAULT)
-        d->settings.limit_bytes_per_s = config.limit_bytes_per_s;
-    else
-        config.limit_bytes_per_s = d->settings.limit_bytes_per_s;
+    const struct option_value *rate = &o->v[OPT_LIMIT_RATE];
+    int64_t until;
+    if (rate->source > FROM_DEFAULT)
+        settings_restore(&d->settings, "timetable", rate->text);
+    config.limit_bytes_per_s = settings_limit(&until, &d->settings, time(NULL));
     config.log = log_engine;
     config.log_ctx = &d->log;
     config.log_level = d->log.level > HFP_LOG_INFO ? d->log.level : HFP_LOG_ERROR; /* its notes come as events */
-    const struct driver_rooms rooms = { &d->jobs, d->store, d->feed, &d->settings, &d->log };
+    const struct driver_rooms rooms = { &d->jobs, d->store, d->feed, &d->settings, &d->log, d->token != NULL };
     return driver_new(&d->driver, &rooms, &config, err);
 }
 

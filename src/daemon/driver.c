@@ -4,6 +4,7 @@
 #include "daemon/job_json.h"
 #include "daemon/samples.h"
 #include "front/progress.h"
+#include "front/timetable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@ struct driver {
     struct hfp *engine;
     struct driver_counts counts;
     uint64_t now_ns, told_ns, sampled_ns, kept_ns;
+    uint64_t limits_ns, limit_bytes_per_s; /* when the limit is looked at again; the one in force */
+    int64_t limit_until_unix_s;
     bool changed; /* some job is to be told of, or to be kept */
     bool order;   /* the queue's order is to be told */
 };
@@ -306,6 +309,38 @@ void driver_remove(struct driver *d, struct job *j)
     store_drop_job(d->rooms.store, j->id); /* a kill from here on must not bring it back */
 }
 
+/* The wall clock is looked at once a minute while the timetable has another limit to come: one that was set wrong and is
+ * put right moves the limit as well. */
+static uint64_t limits(struct driver *d, bool now)
+{
+    int64_t unix_s = (int64_t)(unix_ms() / 1000), left;
+    if (!now && d->now_ns < d->limits_ns)
+        return d->limits_ns;
+    uint64_t limit = settings_limit(&d->limit_until_unix_s, d->rooms.settings, unix_s);
+    if (limit != d->limit_bytes_per_s) {
+        char rate[UNIT_TEXT];
+        d->limit_bytes_per_s = limit;
+        hfp_limit(d->engine, 0, limit);
+        log_line(d->rooms.log, HFP_LOG_INFO, NULL, "limit: %s", limit ? rate_text(rate, limit) : "none");
+    }
+    left = d->limit_until_unix_s - unix_s;
+    d->limits_ns = d->limit_until_unix_s == INT64_MAX ? UINT64_MAX
+                                                      : d->now_ns + (uint64_t)(left < 1    ? 1
+                                                                               : left < 60 ? left
+                                                                                           : 60) *
+                                                                        NS_PER_S;
+    return d->limits_ns;
+}
+
+void driver_settings_json(struct out *o, const struct driver *d)
+{
+    char at[UNIT_TEXT];
+    settings_json(o, d->rooms.settings);
+    out_u64(o, "limit_now_bytes_per_s", d->limit_bytes_per_s);
+    out_text(o, "limit_until", d->limit_until_unix_s == INT64_MAX ? NULL : timetable_clock(at, d->limit_until_unix_s));
+    out_text(o, "token", d->rooms.token ? "set" : "not set");
+}
+
 static void keep_setting(void *ctx, const char *name, const char *value)
 {
     struct driver *d = ctx;
@@ -317,10 +352,9 @@ void driver_settings(struct driver *d, const struct settings *before)
     struct out o = { 0 };
     const struct settings *s = d->rooms.settings;
     settings_differ(before, s, keep_setting, d);
-    if (before->limit_bytes_per_s != s->limit_bytes_per_s)
-        hfp_limit(d->engine, 0, s->limit_bytes_per_s);
+    limits(d, true);
     out_object(&o, NULL);
-    settings_json(&o, s);
+    driver_settings_json(&o, d);
     out_object_end(&o);
     feed_push(d->rooms.feed, "settings", &o);
     d->changed = true;
@@ -400,7 +434,7 @@ static uint64_t sample(struct driver *d)
         struct job *j = q->list[i];
         if (!job_running(j) || !j->status)
             continue;
-        uint64_t limit = d->rooms.settings->limit_bytes_per_s, own = j->ask.limit_bytes_per_s;
+        uint64_t limit = d->limit_bytes_per_s, own = j->ask.limit_bytes_per_s;
         if (j->samples)
             samples_add(j->samples, now_s, shown_bytes(j->status), own && (!limit || own < limit) ? own : limit);
         if (keep)
@@ -416,6 +450,7 @@ int driver_new(struct driver **out, const struct driver_rooms *rooms, const stru
     if (!d)
         return fault_nomem(err);
     d->rooms = *rooms;
+    d->limit_bytes_per_s = config->limit_bytes_per_s;
     int rc = hfp_open(&d->engine, config, err);
     if (rc)
         free(d);
@@ -448,8 +483,9 @@ uint64_t driver_turn(struct driver *d, uint64_t now_ns)
     take_events(d);
     for (struct job *j; (j = jobs_next(d->rooms.jobs, d->rooms.settings->parallel_jobs)) != NULL;)
         start(d, j);
-    uint64_t next = tell(d), at = sample(d);
-    return next < at ? next : at;
+    uint64_t next = tell(d), sample_at = sample(d), limit_at = limits(d, false);
+    next = next < sample_at ? next : sample_at;
+    return next < limit_at ? next : limit_at;
 }
 
 const struct driver_counts *driver_counts(const struct driver *d)

@@ -21,6 +21,7 @@ struct driver_rooms {
     struct feed *feed;
     struct settings *settings;
     const struct log *log;
+    bool token; /* the daemon has one */
 };
 
 int driver_new(struct driver **out, const struct driver_rooms *rooms, const struct hfp_config *config,
@@ -44,6 +45,9 @@ void driver_limit(struct driver *d, struct job *j, uint64_t bytes_per_s);
 void driver_remove(struct driver *d, struct job *j);
 /* The settings were changed from what they were. */
 void driver_settings(struct driver *d, const struct settings *before);
+
+/* Members, into an open object: all settings, and what only can be read. */
+void driver_settings_json(struct out *o, const struct driver *d);
 
 /* Since the daemon began. */
 struct driver_counts {

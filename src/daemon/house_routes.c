@@ -8,8 +8,7 @@
 static void settings_out(const struct daemon *d, struct out *o)
 {
     out_object(o, NULL);
-    settings_json(o, &d->settings);
-    out_text(o, "token", d->token ? "set" : "not set");
+    driver_settings_json(o, d->driver);
     out_object_end(o);
 }
 

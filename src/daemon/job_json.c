@@ -71,7 +71,9 @@ static void part_fronts(struct out *o, const struct job *j, const struct hfp_sta
         out_u64(o, "rate_bytes_per_s", f->rate_bytes_per_s);
         out_text(o, "host", f->host);
         out_text(o, "address", f->address);
+        out_text(o, "family", f->family == HFP_IPV6 ? "IPv6" : f->family == HFP_IPV4 ? "IPv4" : NULL);
         out_u64(o, "rtt_us", f->rtt_us);
+        out_u64(o, "retransmits", f->retransmits);
         out_object_end(o);
     }
     out_list_end(o);

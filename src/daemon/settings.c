@@ -1,7 +1,7 @@
 #include "daemon/settings.h"
 
 #include "daemon/body.h"
-#include "front/units.h"
+#include "front/timetable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +20,25 @@ static const struct row {
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
+static bool timetable_fine(const char *text)
+{
+    struct timetable t;
+    return !*text || timetable_parse(&t, text);
+}
+
+static const struct text_row {
+    const char *name;
+    size_t at, room;
+    bool (*check)(const char *text);
+    const char *wrong;
+} text_rows[] = {
+#define X(name_, room_, check_, wrong_, text)                                                                          \
+    { .name = #name_, .at = offsetof(struct settings, name_), .room = room_, .check = check_, .wrong = wrong_ },
+    SETTINGS_TEXT(X)
+#undef X
+};
+#define TEXT_ROWS (sizeof text_rows / sizeof *text_rows)
+
 static uint64_t *value_of(struct settings *s, const struct row *row)
 {
     return (uint64_t *)(void *)((char *)s + row->at);
@@ -32,6 +51,7 @@ static uint64_t value_in(const struct settings *s, const struct row *row)
 
 void settings_defaults(struct settings *s)
 {
+    *s = (struct settings){ 0 };
     for (size_t i = 0; i < ROWS; i++)
         *value_of(s, &rows[i]) = rows[i].fallback;
 }
@@ -44,10 +64,29 @@ static const struct row *find(const char *name)
     return NULL;
 }
 
+static const struct text_row *find_text(const char *name)
+{
+    for (size_t i = 0; i < TEXT_ROWS; i++)
+        if (strcmp(text_rows[i].name, name) == 0)
+            return &text_rows[i];
+    return NULL;
+}
+
+static bool set_text(struct settings *s, const struct text_row *row, const char *value)
+{
+    if (strlen(value) >= row->room || !body_plain(value) || !row->check(value))
+        return false;
+    strcpy((char *)s + row->at, value);
+    return true;
+}
+
 void settings_restore(struct settings *s, const char *name, const char *value)
 {
     const struct row *row = find(name);
+    const struct text_row *text = find_text(name);
     uint64_t n;
+    if (text)
+        set_text(s, text, value);
     if (row && number_parse(&n, value) && n >= (uint64_t)row->least && n <= (uint64_t)row->most)
         *value_of(s, row) = n;
 }
@@ -57,7 +96,13 @@ int settings_change(struct settings *s, const cJSON *o, struct hfp_err *err)
     struct settings changed = *s;
     for (const cJSON *item = o->child; item; item = item->next) {
         const struct row *row = find(item->string);
+        const struct text_row *text = find_text(item->string);
+        const char *value = cJSON_GetStringValue(item);
         int64_t n;
+        if (text && (!value || !set_text(&changed, text, value)))
+            return fault(err, HFP_E_ARG, "%s: %s.", text->name, text->wrong);
+        if (text)
+            continue;
         if (!row)
             return fault(err, HFP_E_ARG, "%.100s: there is no such setting, or it can only be read.", item->string);
         if (body_integer(&n, item, row->name, row->least, row->most, err))
@@ -72,6 +117,8 @@ void settings_json(struct out *o, const struct settings *s)
 {
     for (size_t i = 0; i < ROWS; i++)
         out_u64(o, rows[i].name, value_in(s, &rows[i]));
+    for (size_t i = 0; i < TEXT_ROWS; i++)
+        out_text(o, text_rows[i].name, (const char *)s + text_rows[i].at);
 }
 
 void settings_differ(const struct settings *a, const struct settings *b,
@@ -84,4 +131,21 @@ void settings_differ(const struct settings *a, const struct settings *b,
         snprintf(digits, sizeof digits, "%" PRIu64, value_in(b, &rows[i]));
         keep(ctx, rows[i].name, digits);
     }
+    for (size_t i = 0; i < TEXT_ROWS; i++) {
+        const char *was = (const char *)a + text_rows[i].at, *is = (const char *)b + text_rows[i].at;
+        if (strcmp(was, is) != 0)
+            keep(ctx, text_rows[i].name, is);
+    }
+}
+
+uint64_t settings_limit(int64_t *until_unix_s, const struct settings *s, int64_t unix_s)
+{
+    struct timetable t = { 0 };
+    uint64_t limit = s->limit_bytes_per_s, next;
+    *until_unix_s = INT64_MAX;
+    if (!*s->timetable || !timetable_parse(&t, s->timetable))
+        return limit;
+    uint64_t now = timetable_limit(&t, unix_s);
+    *until_unix_s = timetable_change(&next, &t, unix_s);
+    return now && (!limit || now < limit) ? now : limit;
 }

@@ -11,6 +11,9 @@ struct settings {
 #define X(name, least, most, fallback, text) uint64_t name;
     SETTINGS(X)
 #undef X
+#define X(name, room, check, wrong, text) char name[room];
+    SETTINGS_TEXT(X)
+#undef X
 };
 
 void settings_defaults(struct settings *s);
@@ -19,6 +22,8 @@ void settings_restore(struct settings *s, const char *name, const char *value);
 /* The members of a PATCH: all of them or none. */
 int settings_change(struct settings *s, const cJSON *o, struct hfp_err *err);
 void settings_json(struct out *o, const struct settings *s); /* members, into an open object */
+/* The limit of all jobs together at this time, and when it will be another one (INT64_MAX: never). */
+uint64_t settings_limit(int64_t *until_unix_s, const struct settings *s, int64_t unix_s);
 /* Calls keep() for each setting that differs. */
 void settings_differ(const struct settings *a, const struct settings *b,
                      void (*keep)(void *ctx, const char *name, const char *value), void *ctx);
