@@ -76,9 +76,9 @@ test("file pages are asked for once, where they are in sight, and again after a 
     },
     () => changed++,
   );
-  await list.need(0, 20);
-  await list.need(5, 25);
-  await list.need(FILES_PAGE - 5, FILES_PAGE + 5);
+  await list.need(0, 20, 10_000);
+  await list.need(5, 25, 10_000);
+  await list.need(FILES_PAGE - 5, FILES_PAGE + 5, 10_000);
   assert.deepEqual(asked, [0, FILES_PAGE]);
   list.update([file("f3", 10, { recorded_bytes: 7, state: "fetching" }), file("unknown", 1)]);
   assert.equal(list.row(3)?.recorded_bytes, 7);
@@ -86,7 +86,7 @@ test("file pages are asked for once, where they are in sight, and again after a 
   list.update([file("unknown", 1)]);
   assert.equal(changed, before);
   list.stale();
-  await list.need(0, 20);
+  await list.need(0, 20, 10_000);
   assert.deepEqual(asked, [0, FILES_PAGE, 0]);
 });
 test("a page that did not come is asked for again", async () => {
@@ -98,8 +98,8 @@ test("a page that did not come is asked for again", async () => {
     },
     () => undefined,
   );
-  await list.need(0, 1);
-  await list.need(0, 1);
+  await list.need(0, 1, 1);
+  await list.need(0, 1, 1);
   assert.equal(list.row(0)?.path, "a");
 });
 

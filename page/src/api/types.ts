@@ -145,20 +145,24 @@ export interface LearnedHost {
   rate_bytes_per_s: number;
 }
 
+/** What a daemon was built without is absent, and the page then does not show it. */
 export interface Settings {
   limit_bytes_per_s: number;
-  timetable: string;
   parallel_jobs: number;
   max_connections: number;
-  notify: string[];
-  notify_on: string[];
-  quota_bytes: number;
-  watch_dirs: string[];
   token: string;
-  limit_now_bytes_per_s: number;
-  limit_until: string | null;
-  hosts: LearnedHost[];
+  timetable?: string;
+  notify?: string[];
+  notify_on?: string[];
+  quota_bytes?: number;
+  watch_dirs?: string[];
+  limit_now_bytes_per_s?: number;
+  limit_until?: string | null;
+  hosts?: LearnedHost[];
 }
+
+export const limitNow = (settings: Settings | null): number =>
+  settings?.limit_now_bytes_per_s ?? settings?.limit_bytes_per_s ?? 0;
 
 export type SettingsChange = Partial<
   Pick<

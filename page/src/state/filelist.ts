@@ -4,6 +4,7 @@ import type { FileRow } from "../api/types";
 
 /** The most the daemon gives at once. */
 export const FILES_PAGE = 500;
+const AGAIN_MS = 1_000;
 
 export type Fetch = (offset: number, limit: number) => Promise<{ files: FileRow[]; files_next: number | null }>;
 
@@ -25,15 +26,15 @@ export class FileList {
     return this.at.size;
   }
 
-  /** Asks for the pages that hold the rows from first to end (excluded), each once. */
-  async need(first: number, end: number): Promise<void> {
+  /** Asks for the pages that hold the rows from first to end (excluded) of so many, each once. */
+  async need(first: number, end: number, total: number): Promise<void> {
     const pages: number[] = [];
     for (let page = Math.floor(first / FILES_PAGE); page * FILES_PAGE < end; page++)
       if (!this.asked.has(page)) pages.push(page);
-    await Promise.all(pages.map((page) => this.load(page)));
+    await Promise.all(pages.map((page) => this.load(page, total)));
   }
 
-  private async load(page: number): Promise<void> {
+  private async load(page: number, total: number): Promise<void> {
     this.asked.add(page);
     try {
       const got = await this.fetch(page * FILES_PAGE, FILES_PAGE);
@@ -41,6 +42,8 @@ export class FileList {
         this.rows[page * FILES_PAGE + i] = file;
         this.at.set(file.path, page * FILES_PAGE + i);
       });
+      // The daemon may still be taking in the listing: it knows how many, and not yet which.
+      if (got.files.length < Math.min(FILES_PAGE, total - page * FILES_PAGE)) setTimeout(() => this.asked.delete(page), AGAIN_MS);
       this.changed();
     } catch {
       this.asked.delete(page); // the next look asks again

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { setToken } from "../api/client";
+import { limitNow } from "../api/types";
 import { listenKeys, KEYS } from "../state/keys";
 import type { State } from "../state/model";
 import { news } from "../state/notify";
@@ -91,7 +92,7 @@ function Foot() {
   const parts = [
     `↓ ${rate(network.rx_bytes_per_s)}`,
     `↑ ${rate(network.tx_bytes_per_s)}${names ? `  ${names}` : ""}`,
-    settings ? `limit ${limitText(settings.limit_now_bytes_per_s)}${settings.limit_until ? ` until ${settings.limit_until}` : ""}` : "",
+    settings ? `limit ${limitText(limitNow(settings))}${settings.limit_until ? ` until ${settings.limit_until}` : ""}` : "",
     network.hub_quota ? `Hub quota ${grouped(network.hub_quota.remaining)} of ${grouped(network.hub_quota.limit)}` : "",
     free ? `free ${roomy(free)}` : "",
   ].filter(Boolean);

@@ -69,6 +69,8 @@ export function Act({ label, title, what, run, class: kind, disabled, shortcut }
 interface MenuProps {
   label: ComponentChildren;
   title?: string;
+  /** what is read out, where the label alone does not say of what; it contains the label */
+  name?: string;
   class?: string;
   shortcut?: string;
   /** drawn only while open; `close` puts the focus back */
@@ -76,7 +78,7 @@ interface MenuProps {
 }
 
 /** A button with a small panel below it. Escape and a click elsewhere close it. */
-export function Menu({ label, title, class: kind, shortcut, children }: MenuProps) {
+export function Menu({ label, title, name, class: kind, shortcut, children }: MenuProps) {
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -113,8 +115,8 @@ export function Menu({ label, title, class: kind, shortcut, children }: MenuProp
         class={`button ${kind ?? ""}`}
         aria-expanded={open}
         aria-controls={id}
-        aria-label={title}
-        title={title}
+        aria-label={name}
+        title={title ?? name}
         data-key={shortcut}
         onClick={() => setOpen(!open)}
       >

@@ -64,7 +64,7 @@ export function Files({ job }: { job: Job }) {
   const total = Math.max(job.files_total, list.known);
   const height = Math.min(total, MOST_ROWS) * row;
   const view = windowOf(top, height, row, total);
-  useLayoutEffect(() => void list.need(view.first, view.end));
+  useLayoutEffect(() => void list.need(view.first, view.end, total));
   const moving = new Map(job.fronts.map((front) => [front.path, front]));
   if (total === 0) return <p class="muted">The list of files is not known yet.</p>;
   const rows = [];

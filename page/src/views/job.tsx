@@ -120,7 +120,7 @@ function EndedMenu({ job }: { job: Job }) {
     />
   );
   return (
-    <Menu label={<Icon name="more" />} title={`More for ${job.repo}`} class="icon-only">
+    <Menu label={<Icon name="more" />} name={`More for ${job.repo}`} class="icon-only">
       {(close) => (
         <div class="choices column">
           {row("Verify on disk", "Verify", () => again(house, job, "verify"), close)}
@@ -141,7 +141,7 @@ function OpenButton({ job, open, set }: { job: Job; open: boolean; set: (open: b
       class="button"
       aria-expanded={open}
       data-key="Enter"
-      title={`${open ? "Close" : "Open"} the files of ${job.repo}`}
+      aria-label={`${name} ${isEnded(job) ? "" : "of "}${job.repo}`}
       onClick={() => set(!open)}
     >
       {name}

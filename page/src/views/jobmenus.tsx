@@ -76,7 +76,7 @@ export function LimitMenu({ job }: { job: Job }) {
   };
   const label = job.limit_bytes_per_s > 0 ? `Limit ${limitText(job.limit_bytes_per_s)}` : "Limit";
   return (
-    <Menu label={label} title={`Limit of ${job.repo}: ${limitText(job.limit_bytes_per_s)}`} shortcut="l">
+    <Menu label={label} name={`${label} of ${job.repo}`} shortcut="l">
       {(close) => <RateChoice now={job.limit_bytes_per_s} set={set(close)} />}
     </Menu>
   );
@@ -92,9 +92,9 @@ export function PriorityMenu({ job }: { job: Job }) {
       toasts.bad(`Priority of ${job.repo}`, error);
     }
   };
-  const word = priorityWord(job.priority);
+  const label = job.priority === 0 ? "Priority" : `Priority ${priorityWord(job.priority)}`;
   return (
-    <Menu label={job.priority === 0 ? "Priority" : `Priority ${word}`} title={`Priority of ${job.repo}: ${word}`}>
+    <Menu label={label} name={`${label} of ${job.repo}`}>
       {(close) => (
         <div class="choices column">
           {PRIORITIES.map(([name, value]) => (

@@ -2,6 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import type { FileRow, Job } from "../api/types";
+import { limitNow } from "../api/types";
 import type { State } from "../state/model";
 import { measuredRate } from "../state/select";
 import { aboutText, count, grouped, rate, roomy, size } from "../words/format";
@@ -47,7 +48,7 @@ export function PlanFigures({ job, limit }: { job: Job; limit: number }) {
   const state = useStore(whole);
   const f = planFigures(job);
   const measured = measuredRate(state, Date.now());
-  const expected = expectedRate(measured, [limit, state.settings?.limit_now_bytes_per_s ?? 0]);
+  const expected = expectedRate(measured, [limit, limitNow(state.settings)]);
   const basis = expected !== null && expected === measured ? "measured today" : "your limit";
   const quota = state.network?.hub_quota;
   const time = f.fetch_bytes === 0 ? "nothing to fetch" : expected ? `about ${aboutText(f.fetch_bytes / expected)} at ${rate(expected)} (${basis})` : "no rate was measured yet";

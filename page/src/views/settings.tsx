@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../api/client";
+import { limitNow } from "../api/types";
 import type { NotifyResult, Settings, SettingsChange } from "../api/types";
 import type { State } from "../state/model";
 import { notifyState, setNotify } from "../state/notify";
@@ -69,7 +70,7 @@ const whole = (least: number, most: number) => (text: string) => {
 };
 
 function LimitGroup({ settings, save }: { settings: Settings; save: Save }) {
-  const now = settings.limit_now_bytes_per_s;
+  const now = limitNow(settings);
   return (
     <Group title="Limit">
       <p class="setting">
@@ -84,7 +85,7 @@ function LimitGroup({ settings, save }: { settings: Settings; save: Save }) {
         read={parseRate}
         save={(value) => save({ limit_bytes_per_s: value })}
       />
-      <TimetableField text={settings.timetable} save={(timetable) => save({ timetable })} />
+      {settings.timetable === undefined ? null : <TimetableField text={settings.timetable} save={(timetable) => save({ timetable })} />}
     </Group>
   );
 }
@@ -92,7 +93,7 @@ function LimitGroup({ settings, save }: { settings: Settings; save: Save }) {
 function LineGroup({ settings, save }: { settings: Settings; save: Save }) {
   return (
     <Group title="Queue and connections">
-      <NumberField label="Downloads at once" value={String(settings.parallel_jobs)} read={whole(1, 64)} save={(n) => save({ parallel_jobs: n })} />
+      <NumberField label="Downloads at once" value={String(settings.parallel_jobs)} read={whole(1, 16)} save={(n) => save({ parallel_jobs: n })} />
       <NumberField
         label="Connections at most"
         hint="0 learns the best number for each host."
@@ -100,7 +101,7 @@ function LineGroup({ settings, save }: { settings: Settings; save: Save }) {
         read={whole(0, 16)}
         save={(n) => save({ max_connections: n })}
       />
-      {settings.hosts.length > 0 ? (
+      {settings.hosts === undefined ? null : settings.hosts.length > 0 ? (
         <div class="scroll" tabIndex={0} role="region" aria-label="Learned hosts">
           <table>
             <thead>
@@ -128,16 +129,15 @@ function LineGroup({ settings, save }: { settings: Settings; save: Save }) {
   );
 }
 
-function Webhooks({ settings, save }: { settings: Settings; save: Save }) {
+function Webhooks({ notify, on, save }: { notify: string[]; on: string[]; save: Save }) {
   const [draft, setDraft] = useState<string | null>(null);
   const [results, setResults] = useState<NotifyResult[] | null>(null);
-  const shown = draft ?? settings.notify.join("\n");
+  const shown = draft ?? notify.join("\n");
   const lines = shown.split("\n").map((line) => line.trim()).filter(Boolean);
   const toggle = (name: string) => {
-    const on = settings.notify_on.includes(name);
-    return save({ notify_on: on ? settings.notify_on.filter((other) => other !== name) : [...settings.notify_on, name] });
+    return save({ notify_on: on.includes(name) ? on.filter((other) => other !== name) : [...on, name] });
   };
-  const names = [...new Set([...EVENTS, ...settings.notify_on])];
+  const names = [...new Set([...EVENTS, ...on])];
   return (
     <>
       <label class="field">
@@ -158,7 +158,7 @@ function Webhooks({ settings, save }: { settings: Settings; save: Save }) {
         <Act
           label="Send a test"
           what="Test"
-          disabled={settings.notify.length === 0}
+          disabled={notify.length === 0}
           run={async () => setResults((await api.testNotify()).results)}
         />
       </div>
@@ -178,9 +178,9 @@ function Webhooks({ settings, save }: { settings: Settings; save: Save }) {
           <Act
             key={name}
             label={name.replace("_", " ")}
-            title={`Tell when: ${name.replace("_", " ")}, ${settings.notify_on.includes(name) ? "on" : "off"}`}
+            title={`Tell when: ${name.replace("_", " ")}, ${on.includes(name) ? "on" : "off"}`}
             what="Notifications"
-            class={`choice ${settings.notify_on.includes(name) ? "on" : ""}`}
+            class={`choice ${on.includes(name) ? "on" : ""}`}
             run={() => toggle(name)}
           />
         ))}
@@ -261,26 +261,30 @@ export function SettingsPage() {
         <LineGroup settings={settings} save={save} />
         <Group title="Notifications">
           <BrowserNotes />
-          <Webhooks settings={settings} save={save} />
+          {settings.notify ? <Webhooks notify={settings.notify} on={settings.notify_on ?? []} save={save} /> : null}
         </Group>
         <Group title="Cache and access">
-          <NumberField
-            label="Quota of the cache in GB"
-            hint="Beyond it the least recently used revisions go first. Empty for none."
-            value={settings.quota_bytes > 0 ? String(settings.quota_bytes / 1e9) : ""}
-            placeholder="none"
-            read={gigabytes}
-            save={(bytes) => save({ quota_bytes: bytes })}
-          />
+          {settings.quota_bytes === undefined ? null : (
+            <NumberField
+              label="Quota of the cache in GB"
+              hint="Beyond it the least recently used revisions go first. Empty for none."
+              value={settings.quota_bytes > 0 ? String(settings.quota_bytes / 1e9) : ""}
+              placeholder="none"
+              read={gigabytes}
+              save={(bytes) => save({ quota_bytes: bytes })}
+            />
+          )}
           <dl class="facts">
             <div class="fact">
               <dt>Hub token</dt>
               <dd>{settings.token}</dd>
             </div>
-            <div class="fact">
-              <dt>Watched folders</dt>
-              <dd>{settings.watch_dirs.length > 0 ? settings.watch_dirs.join(", ") : "none (--watch-dir)"}</dd>
-            </div>
+            {settings.watch_dirs ? (
+              <div class="fact">
+                <dt>Watched folders</dt>
+                <dd>{settings.watch_dirs.length > 0 ? settings.watch_dirs.join(", ") : "none (--watch-dir)"}</dd>
+              </div>
+            ) : null}
             <div class="fact">
               <dt>hf-pulld</dt>
               <dd>{version || "version not known"}</dd>
