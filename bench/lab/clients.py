@@ -25,6 +25,7 @@ class Job:
     ca: Path = None      # certificate to trust
     state: Path = None   # where hf-pull keeps what it learned of hosts; None: below home
     trace: bool = False  # hf-pull's own log into its event stream
+    revision: str = "main"
 
     def url(self, path):
         return f"{self.hub}/{self.repo}/resolve/main/{path}"
@@ -64,8 +65,9 @@ class Client:
             return {path: [Path(f"{job.out(path)}.{i}") for i in range(self.parts)] for path in job.files}
         if not self.cache:
             return {path: [job.out(path)] for path in job.files}
-        folders = list((job.home / "hf/hub" / ("models--" + job.repo.replace("/", "--")) / "snapshots").glob("*"))
-        return {path: [folders[0] / path] for path in job.files} if folders else {}
+        repo = job.home / "hf/hub" / ("models--" + job.repo.replace("/", "--"))
+        ref = repo / "refs" / job.revision
+        return {path: [repo / "snapshots" / ref.read_text() / path] for path in job.files} if ref.exists() else {}
 
 
 def venv(name, requirements):
