@@ -7,10 +7,10 @@ import { takeToken } from "../src/api/client";
 import { decodeEvent } from "../src/api/decode";
 import { SseReader } from "../src/api/sse";
 import type { Sample } from "../src/api/types";
-import { stallAt, tableRows, toSeries, top } from "../src/charts/series";
+import { stallAt, tableRows, toSeries, top, withOpenStall } from "../src/charts/series";
 import { FILES_PAGE, FileList } from "../src/state/filelist";
 import { windowOf } from "../src/state/window";
-import { file } from "./make";
+import { file, moving } from "./make";
 
 const STREAM = "retry: 1000\nid: b.1\nevent: job\ndata: {\"a\":1}\n\n: a heartbeat\n\nid: b.2\r\nevent: files\r\ndata: x\r\ndata: y\r\n\r\ndata: plain\n\n";
 const WANT = [
@@ -119,6 +119,14 @@ test("stalls are found by time and stand in the table", () => {
   assert.deepEqual(rows.filter((row) => row.stall).map((row) => row.from_unix_s)[0], 30);
   assert.equal(rows[0]?.mean, 10);
   assert.deepEqual(tableRows({ step_s: 1, samples: [], stalls: [] }), []);
+});
+test("a stall that still lasts is shaded too, once", () => {
+  const data = { step_s: 1, samples: [[90, 5, 0], [99, 0, 0]] as Sample[], stalls: [] };
+  const still = moving({ stalled: true, quiet_s: 8, reason: "8 of 8 connections silent" });
+  const shown = withOpenStall(data, still);
+  assert.deepEqual(shown.stalls, [[92, 100, "8 of 8 connections silent"]]);
+  assert.equal(withOpenStall(shown, still), shown);
+  assert.equal(withOpenStall(data, moving()), data);
 });
 test("an empty chart still has a height", () => {
   assert.equal(top([null, null]), 1000);

@@ -17,29 +17,24 @@ SLOW = {"rate": 2 * MB}
 
 
 def test_a_stall_is_named_shown_in_the_title_and_shaded_in_the_chart(lab, serve, tabs):
-    lab.file(30 * MB).start([{"match": {"kind": "body", "path": "model.bin"}, "do": {"stall_after": 600_000}}])
+    lab.file(30 * MB).start([{"match": {"kind": "body", "path": "model.bin", "from": 3}, "do": {"stall_after": 0}}])
     daemon = serve("--stall-timeout", "2", "--timeout", "300")
     page = tabs(daemon).open()
-    job = daemon.add(REPO)
+    daemon.add(REPO)
     expect(row(page, REPO).get_by_text(re.compile(r"stalled \d+ s: \d+ of \d+ connections silent"))).to_be_visible(timeout=30_000)
     expect(page).to_have_title(re.compile("stalled"))
     expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("stalled"))
     expect(row(page, REPO).locator(".eta")).to_have_text("")
-    lab.server.rules([])
-    daemon.wait(job, timeout=60)
-    expect(row(page, REPO).get_by_text(re.compile("proved .*30.00 MB"))).to_be_visible()
-    row(page, REPO).get_by_role("button", name="Open").click()
-    stalls = daemon.get(f"/jobs/{job}/samples").json["stalls"]
-    assert stalls
+    row(page, REPO).get_by_role("button", name=f"Files of {REPO}").click()
     page.get_by_text("The chart as a table").click()
-    expect(page.get_by_role("region", name="Speed as a table").get_by_text(stalls[0][2]).first).to_be_visible()
+    expect(page.get_by_role("region", name="Speed as a table").get_by_text("connections silent").first).to_be_visible()
     chart = page.get_by_role("slider", name=f"Speed of {REPO}")
     chart.focus()
     seen = set()
-    page.keyboard.press("Home")
-    for _ in range(60):
+    page.keyboard.press("End")
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
         seen.add(chart.get_attribute("aria-valuetext"))
-        page.keyboard.press("ArrowRight")
     assert any("stalled" in text for text in seen), seen
 
 

@@ -1,6 +1,6 @@
 /* Samples as the chart and its table want them. Pure. */
 
-import type { Sample, Samples, Stall } from "../api/types";
+import type { Job, Sample, Samples, Stall } from "../api/types";
 
 export interface Series {
   /** unix seconds */
@@ -27,6 +27,16 @@ function push(series: Series, [at, bytesPerS, limit]: Sample): void {
   series.x.push(at);
   series.rate.push(Number.isNaN(bytesPerS) ? null : bytesPerS);
   series.limit.push(limit > 0 ? limit : null);
+}
+
+/** A stall that still lasts is in no list yet: it reaches from the last byte to the last sample. */
+export function withOpenStall(data: Samples, job: Job): Samples {
+  const last = data.samples[data.samples.length - 1];
+  if (!job.stalled || !last) return data;
+  const to = last[0] + data.step_s;
+  const from = to - Math.max(data.step_s, job.quiet_s);
+  if (data.stalls.some((stall) => stall[1] > from)) return data;
+  return { ...data, stalls: [...data.stalls, [from, to, job.reason || "silence"]] };
 }
 
 export function stallAt(stalls: readonly Stall[], at: number): Stall | null {

@@ -7,7 +7,7 @@ import type { Job, Samples } from "../api/types";
 import { clockSeconds, duration, limit as limitText, rate } from "../words/format";
 import { isRunning } from "../words/job";
 import { axes, colors } from "./plot";
-import { stallAt, tableRows, top, toSeries } from "./series";
+import { stallAt, tableRows, top, toSeries, withOpenStall } from "./series";
 import { usePlot } from "./use-plot";
 
 const NONE: Samples = { step_s: 1, samples: [], stalls: [] };
@@ -42,7 +42,7 @@ export function useSamples(job: Job, large: boolean): Samples {
       clearTimeout(timer);
     };
   }, [job.id, running, large]);
-  return data;
+  return useMemo(() => withOpenStall(data, job), [data, job.stalled, job.quiet_s]);
 }
 
 function shade(data: { current: Samples }, wait: string) {

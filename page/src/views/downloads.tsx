@@ -1,7 +1,7 @@
 /* Home: is it moving, how long, and if not, why? */
 
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../api/client";
 import type { Job } from "../api/types";
 import type { State } from "../state/model";
@@ -20,13 +20,16 @@ const ENDED_FIRST = 20;
 function useKeptFocus() {
   const box = useRef<HTMLDivElement>(null);
   const last = useRef("");
+  useEffect(() => {
+    const take = (event: FocusEvent) => {
+      last.current = (event.target as Element).closest<HTMLElement>("[data-row]")?.dataset["row"] ?? "";
+    };
+    document.addEventListener("focusin", take);
+    return () => document.removeEventListener("focusin", take);
+  }, []);
   useLayoutEffect(() => {
-    const held = document.activeElement;
-    if (held && held !== document.body) {
-      last.current = (held as HTMLElement).dataset?.["row"] ?? "";
-    } else if (last.current) {
-      box.current?.querySelector<HTMLElement>(`[data-row="${CSS.escape(last.current)}"]`)?.focus();
-    }
+    const lost = document.activeElement === null || document.activeElement === document.body;
+    if (lost && last.current) box.current?.querySelector<HTMLElement>(`[data-row="${CSS.escape(last.current)}"]`)?.focus();
   });
   return box;
 }
