@@ -12,6 +12,9 @@ int cli_main(int argc, char **argv);
  * while the next one comes. Returns the exit status. */
 int run_targets(struct options *o, const struct targets *targets);
 
+/* The verb watch: until a signal. words: the folders. Returns the exit status. */
+int watch_run(struct options *o);
+
 /* Of several exit statuses the one the program ends with. Final ones go before those worth another try: no number of
  * tries makes the whole succeed. 1, 4, 2, 5, 6, then 7, 3, 8, 9, then 0; a signal is above all. */
 int worse_status(int a, int b);

@@ -330,11 +330,13 @@ int cli_main(int argc, char **argv)
             puts("hf-pull " HFP_VERSION);
         status = fflush(stdout) == 0 ? 0 : 1;
     } else if (rc || (o.command == COMMAND_SERVE && fault(&err, HFP_E_ARG, "serve has to be the first word.")) ||
-               targets_read(&targets, &o, &err)) {
+               (o.command == COMMAND_NONE && targets_read(&targets, &o, &err))) {
         struct screen s;
         screen_init(&s, STDERR_FILENO, false, true);
         screen_say(&s, "hf-pull: %s", err.message);
         status = hfp_exit_status(err.code);
+    } else if (o.command == COMMAND_WATCH) {
+        status = watch_run(&o);
     } else {
         status = run_targets(&o, &targets);
     }
