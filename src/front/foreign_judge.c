@@ -129,7 +129,10 @@ static void find_local_name(struct foreign_download *d, const char *folder, cons
     for (struct dirent *e; list && (e = readdir(list)) != NULL;) {
         size_t n = strlen(e->d_name);
         if (n > 5 && strcmp(e->d_name + n - 5, ".lock") == 0 && names_lock(partial, hash_n, e->d_name)) {
-            snprintf(d->file, sizeof d->file, "%s%s%.*s", below, *below ? "/" : "", (int)(n - 5), e->d_name);
+            int whole =
+                snprintf(d->file, sizeof d->file, "%s%s%.*s", below, *below ? "/" : "", (int)(n - 5), e->d_name);
+            if (whole < 0 || (size_t)whole >= sizeof d->file)
+                d->file[0] = 0; /* half a name names another file */
             break;
         }
     }
