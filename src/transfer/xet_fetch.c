@@ -35,8 +35,9 @@ static void really_free(struct xet_fetch *x)
 {
     xet_units_free(x);
     xet_slices_free(x);
+    if (!x->block)
+        pool_hold_back(x->spec.pool, -1);
     pool_put(x->spec.pool, x->block);
-    pool_hold_back(x->spec.pool, -1);
     xet_decoder_done(&x->decoder);
     free(x->held_plain);
     free(x->wanted);
@@ -134,6 +135,7 @@ void xet_put_out(struct xet_fetch *x)
     x->wanted_count--;
     x->refusals = 0;
     uint16_t peer = x->units ? x->units->peer : x->peer;
+    pool_hold_back(x->spec.pool, 1); /* for the next one */
     x->events.block(x->events.ctx, index, ptr_steal(&x->block), n, peer);
 }
 
@@ -158,9 +160,14 @@ static void choose_run(struct xet_fetch *x)
 
 bool xet_has_block(struct xet_fetch *x)
 {
+    if (x->block)
+        return true;
+    x->block = pool_get(x->spec.pool, POOL_OUTPUT);
     if (!x->block)
-        x->block = pool_get(x->spec.pool, POOL_OUTPUT);
-    return x->block != NULL;
+        return false;
+    /* It has what was held back for it. To ask for one more would keep the last buffer from the head that fills it. */
+    pool_hold_back(x->spec.pool, -1);
+    return true;
 }
 
 /* ---- steps: each returns true when something was begun or the walk went on ---- */
