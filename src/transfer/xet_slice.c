@@ -25,6 +25,11 @@ bool xet_slice_over(struct xet_fetch *x)
 {
     struct xet_slice *s = x->slices;
     x->slices = s->next;
+    if (x->ask_slice == s) { /* a second connection brought what one was refused: its fresh URLs come too late */
+        x->ask = XET_ASK_NONE;
+        x->ask_slice = NULL;
+        x->refused = false;
+    }
     slice_free(s);
     return true;
 }
