@@ -1,8 +1,8 @@
 /* base/pool.h: the block buffers, all the memory bytes may sit in (P5).
  *
  * A fixed number of page-aligned buffers of one block. The last POOL_RESERVED go only to those who serve the head of a
- * file, so that a late head never waits for others; and while some source decodes what it receives, one for each goes
- * only to what it puts out, so that stored bytes never fill the room they need to become something. Loop thread only; a
+ * file, so that a late head never waits for others; and while a source that decodes what it receives has no
+ * block to put it out, one goes only to that, so that stored bytes never fill the room they need to become something. Loop thread only; a
  * worker may use a buffer it was given. Buffers are mapped on first use and kept. */
 #ifndef HFP_BASE_POOL_H
 #define HFP_BASE_POOL_H

@@ -139,7 +139,8 @@ struct transfer {
     struct remote remote[REMOTES_MAX];
     unsigned remotes;
     struct peer_name peer[PEERS_MAX];
-    uint16_t peers; /* peer 0 is nobody */
+    uint16_t peers;  /* peer 0 is nobody */
+    unsigned parked; /* buffers of sources that decode, and that wait for a range: none of them comes back by itself */
     uint32_t running;
 };
 

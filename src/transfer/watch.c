@@ -261,7 +261,7 @@ static bool watch_reclaim(struct transfer *t, uint64_t now_ns)
     struct segment *last;
     unsigned starved = 0, idle = gathered_idle(t, &last);
     unsigned running = gathered_running(t, &starved);
-    if (starved == 0 || pool_taken(t->config.pool) > idle + running)
+    if (starved == 0 || pool_taken(t->config.pool) > idle + running + t->parked)
         return false;
     if (last)
         return segment_rewind(last);

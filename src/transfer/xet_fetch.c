@@ -44,11 +44,20 @@ static void really_free(struct xet_fetch *x)
     free(x);
 }
 
+/* What no task works on waits for bytes that are still to come. */
+static void tell_parked(struct xet_fetch *x)
+{
+    unsigned n = x->working || x->dying ? 0 : x->raw + (x->block != NULL);
+    x->group->transfer->parked += n - x->parked;
+    x->parked = n;
+}
+
 void xet_fetch_free(struct xet_fetch *x)
 {
     if (!x)
         return;
     x->dying = true;
+    tell_parked(x);
     xet_units_stop(x);
     xet_query_free(ptr_steal(&x->query));
     if (!x->working)
@@ -306,6 +315,7 @@ uint64_t xet_fetch_turn(struct xet_fetch *x, uint64_t now_ns)
     bool on = true;
     while (on && !x->failed && !x->working)
         on = pump(x);
+    tell_parked(x);
     return x->failed ? UINT64_MAX : xet_query_turn(x->query, now_ns);
 }
 

@@ -75,7 +75,8 @@ struct xet_fetch {
     uint8_t *held_plain; /* the chunk of a held step that is in hand; NULL: none was needed yet */
     uint64_t debt_bytes; /* counted as received, then dropped: not counted again */
     uint16_t peer;
-    bool working; /* a task has the decoder, the block and its input */
+    bool working;         /* a task has the decoder, the block and its input */
+    unsigned raw, parked; /* buffers in its units; told to the transfer as parked */
 };
 
 /* xet_slice.c */

@@ -10,6 +10,7 @@ static void unit_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16
     struct xet_unit *u = ctx;
     (void)n;
     u->raw[index] = buf;
+    u->x->raw++;
     u->peer = peer;
 }
 
@@ -35,8 +36,10 @@ static void unit_expired(void *ctx, bool served, const struct hfp_err *err)
 static void unit_free(struct xet_unit *u)
 {
     fetch_free(u->fetch);
-    for (uint64_t i = 0; u->raw && i < u->blocks; i++)
+    for (uint64_t i = 0; u->raw && i < u->blocks; i++) {
+        u->x->raw -= u->raw[i] != NULL;
         pool_put(u->x->spec.pool, u->raw[i]);
+    }
     free(u->raw);
     free(u);
 }

@@ -73,6 +73,7 @@ static void decoded(struct xet_fetch *x, const struct xet_work *w)
     u->input_at += (size_t)(w->input - w->begin);
     switch (w->stop) {
     case XET_WANTS_INPUT:
+        x->raw -= u->raw[u->used] != NULL;
         pool_put(x->spec.pool, ptr_steal(&u->raw[u->used++]));
         u->input_at = 0;
         if (u->used < u->blocks)
