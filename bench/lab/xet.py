@@ -80,9 +80,11 @@ class XetLab(Lab):
 
     @contextlib.contextmanager
     def serving(self):
-        options = {"hash-cache": self.memory / "hashes", "cas-data": self.store.path, "cas-url": self.cas.url}
+        options = {"hash-cache": self.memory / "hashes", "cas-data": self.store.path}
         try:
-            with FakeHub(self.content.root, options=options) as self.hub:
+            with FakeHub(self.content.root, options=options | {"cas-url": self.cas.url}) as self.official, \
+                 FakeHub(self.content.root, options=options) as self.own:
+                self.hub = self.official
                 yield self
         finally:
             self.cas.__exit__()
@@ -128,10 +130,12 @@ class XetLab(Lab):
 
 
 def first(lab):
-    """A first pull of 1 GiB like bf16 weights."""
+    """A first pull of 1 GiB like bf16 weights: from the official server, and from the fakehub's own CAS, which costs less to ask."""
     for number in range(lab.rounds):
-        for client in lab.contenders():
-            lab.measured("first", client, number, lab.job(OLD))
+        for scene, lab.hub in (("first", lab.official), ("first-fakehub", lab.own)):
+            for client in lab.contenders():
+                lab.measured(scene, client, number, lab.job(OLD))
+    lab.hub = lab.official
 
 
 def revision(lab):
@@ -195,5 +199,6 @@ class XetGoals(Goals):
         for rival in ("hf", "hf high"):
             self.add("G10", f"cpu / {rival}", ratio(m("first", "hf-pull", "cpu_s_per_gb"), m("first", rival, "cpu_s_per_gb")), 0.45)
             self.add("G10", f"RssAnon / {rival}", ratio(m("first", "hf-pull", "anon_mib"), m("first", rival, "anon_mib")), 0.1)
-            self.add("G10", f"wall / {rival}", ratio(m("first", "hf-pull", "wall_s"), m("first", rival, "wall_s")), 0.6)
+            for scene, server in (("first-fakehub", "the server not the limit"), ("first", "official server")):
+                self.add("G10", f"wall / {rival}, {server}", ratio(m(scene, "hf-pull", "wall_s"), m(scene, rival, "wall_s")), 0.6)
         return self.rows
