@@ -131,6 +131,7 @@ struct hfp_config {
     uint32_t max_rounds;          /* rounds without progress before giving up; 0: never */
     bool max_rounds_given;        /* the user chose it: no 30 s fall back to exit 9 */
     bool no_symlinks;             /* HF_HUB_DISABLE_SYMLINKS */
+    bool no_shared_blobs;         /* HF_HUB_DISABLE_SHARED_BLOBS */
     enum hfp_direct_io direct_io; /* large files past the page cache? */
     enum hfp_xet xet;
     void (*log)(void *ctx, int level, const char *text); /* any thread; NULL: silence. Levels: enum hfp_log_level */

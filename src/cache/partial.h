@@ -39,10 +39,11 @@ struct partial {
 int partial_claim(struct partial **out, const struct place *p, const char *commit, bool force, int64_t unix_s,
                   struct hfp_err *err);
 /* Takes a damaged file out of its place and makes a partial of it: blocks the receipt has digests for are kept to be
- * checked, without a receipt all of it is a guess. A link into a shared store and a file of one block stay where they
- * are: publishing replaces them. Same errors and ownership as partial_claim. */
+ * checked, without a receipt all of it is a guess. What a link into a shared store leads to is copied, and link and payload
+ * stay where they are, as a file of one block does: publishing replaces them. stop: then HFP_E_CANCELLED. Same errors and
+ * ownership as partial_claim. */
 int partial_demote(struct partial **out, const struct place *p, const char *commit, int64_t unix_s,
-                   struct hfp_err *err);
+                   const atomic_bool *stop, struct hfp_err *err);
 /* What partial_claim would find, without touching anything: for plans and progress at the start. */
 struct partial_look {
     uint64_t recorded_bytes, guessed_bytes;

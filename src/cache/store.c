@@ -267,6 +267,7 @@ int store_open(struct store **out, const struct store_spec *spec, struct hfp_err
     s->hub = s->repo_dir = s->blobs = s->locks = s->receipts = s->local = s->local_notes = -1;
     s->is_local = spec->local_dir != NULL;
     s->symlinks = !spec->no_symlinks;
+    s->shared_blobs = spec->shared_blobs;
     s->writable = true;
     s->file_mode = 0644;
     snprintf(s->repo, sizeof s->repo, "%s", spec->repo);

@@ -24,6 +24,7 @@ struct store {
     int local;                    /* D of --local-dir, else -1 */
     int local_notes;              /* D/.cache/huggingface */
     bool symlinks;                /* links work here and are wanted */
+    bool shared_blobs;            /* cache/shared.h is wanted */
     bool writable;                /* false: a complete cache on a read-only file system is still a success */
     int refused_errno;            /* why not; 0 unknown */
     bool give_owner;              /* root in another user's cache: new files get owner_uid:owner_gid */
@@ -39,7 +40,7 @@ struct store_spec {
     const char *hub_cache;
     const char *local_dir; /* or NULL */
     bool create;           /* make what is missing; false for verify, plan, offline */
-    bool no_symlinks;
+    bool no_symlinks, shared_blobs;
 };
 
 /* On success the caller owns *out (store_free). A missing cache with create false is fine: descriptors are -1.

@@ -148,7 +148,7 @@ void blob_begin(struct blob *b)
         blob_move(b, BLOBEV_VERIFIED);
     else if (job->spec.verb == HFP_INDEX && action == PLAN_HERE)
         blob_move(b, BLOBEV_INDEX);
-    else if (action == PLAN_PROVE || read_it)
+    else if ((action == PLAN_PROVE && !job->plan->blob[b->index].shared) || read_it)
         blob_move(b, BLOBEV_PRESENT);
     else if (action == PLAN_HERE)
         blob_move(b, BLOBEV_HERE);

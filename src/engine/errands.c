@@ -3,6 +3,7 @@
 #include "base/auto.h"
 #include "base/units.h"
 #include "cache/lock.h"
+#include "cache/shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,9 +66,15 @@ static int claim_locked(struct errand_task *e)
             return HFP_OK;
         }
     }
+    struct xet_hash file;
+    if (b->job->plan->blob[b->index].shared && !b->damaged && xet_hash_listed(&file, b->file) &&
+        shared_link(&b->place, &file)) {
+        e->outcome = BLOBEV_PRESENT;
+        return HFP_OK;
+    }
     e->outcome = BLOBEV_CLAIMED;
     int rc = b->damaged || look.file_wrong_size
-                 ? partial_demote(&b->partial, &b->place, b->job->commit, e->unix_s, &e->err)
+                 ? partial_demote(&b->partial, &b->place, b->job->commit, e->unix_s, &b->job->stop, &e->err)
                  : partial_claim(&b->partial, &b->place, b->job->commit, spec->force, e->unix_s, &e->err);
     if (!rc && !b->small && b->job->core->config.user.direct_io != HFP_DIRECT_OFF)
         partial_open_direct(b->partial);

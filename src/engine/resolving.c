@@ -33,7 +33,9 @@ static void open_run(struct task *t)
                                .hub_cache = job->core->config.user.hub_cache,
                                .local_dir = job->spec.local_dir,
                                .create = o->create,
-                               .no_symlinks = job->core->config.user.no_symlinks };
+                               .no_symlinks = job->core->config.user.no_symlinks,
+                               .shared_blobs = !job->core->config.user.no_shared_blobs &&
+                                               job->core->config.user.xet != HFP_XET_OFF };
     if (store_open(&o->store, &spec, &o->err) != HFP_OK)
         return;
     if (ref_read(o->local_commit, &o->ref_unix_s, o->store, job->spec.revision, &o->ref_err) != HFP_OK)

@@ -2,6 +2,7 @@
 
 #include "base/auto.h"
 #include "base/units.h"
+#include "cache/shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,9 @@ static int fact_of(struct plan_fact *out, const struct job *job, const struct pl
         rc = publish_linked(&out->linked, &place, job->commit, listing_at(job->listing, i)->path, err);
     if (rc || (look.file_present && !job->spec.force))
         return rc ? err_wrap(err, "%s", f->path) : HFP_OK;
+    struct xet_hash file;
+    out->shared = !look.file_present && job->spec.verb != HFP_VERIFY && job->spec.verb != HFP_INDEX &&
+                  xet_hash_listed(&file, f) && shared_has(&place, &file);
     struct partial_look partial;
     partial_look(&partial, &place, unix_s);
     out->recorded_bytes = partial.recorded_bytes;

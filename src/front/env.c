@@ -236,6 +236,7 @@ int options_read_environment(struct options *o, char *(*lookup)(const char *name
             return err->code;
     }
     o->no_symlinks = true_in(lookup, "HF_HUB_DISABLE_SYMLINKS");
+    o->no_shared_blobs = true_in(lookup, "HF_HUB_DISABLE_SHARED_BLOBS");
     if (read_folders(o, lookup, err) || read_timeouts(o, lookup, err) || read_saying(o, lookup, err) ||
         read_user_agent(o, lookup, err) || read_xet(o, lookup, err) || read_certificates(o, lookup, err))
         return err->code;

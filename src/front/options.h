@@ -107,7 +107,7 @@ struct options {
     /* What only the environment can say. */
     char *hub_cache, *token_path, *state_dir, *user_agent, *ca_dir, *token;
     uint64_t api_timeout_ns;
-    bool no_symlinks, no_color;
+    bool no_symlinks, no_shared_blobs, no_color;
     const char *notices[NOTICES_MAX]; /* old options that were met, one sentence each */
     size_t notices_n;
 };

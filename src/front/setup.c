@@ -56,6 +56,7 @@ int engine_config(struct hfp_config *out, struct options *o, struct hfp_err *err
         .max_rounds = (uint32_t)v[OPT_MAX_ATTEMPTS].number,
         .max_rounds_given = v[OPT_MAX_ATTEMPTS].source > FROM_DEFAULT,
         .no_symlinks = o->no_symlinks,
+        .no_shared_blobs = o->no_shared_blobs,
         .direct_io = (enum hfp_direct_io)v[OPT_DIRECT_IO].number,
         .xet = (enum hfp_xet)v[OPT_XET].number,
     };

@@ -140,10 +140,10 @@ void plan_free(struct plan *p)
 
 static enum plan_action decide(const struct plan *p, const struct plan_fact *f, uint64_t size_bytes)
 {
-    bool present = f->file_present && !p->force && !f->damaged;
-    if (present && f->receipt == RECEIPT_HOLDS)
+    bool believed = !p->force && !f->damaged;
+    if (believed && f->file_present && f->receipt == RECEIPT_HOLDS)
         return PLAN_HERE;
-    if (present)
+    if (believed && (f->file_present || f->shared))
         return PLAN_PROVE;
     return size_bytes == 0 ? PLAN_EMPTY : PLAN_FETCH;
 }
@@ -156,6 +156,7 @@ void plan_fact(struct plan *p, uint32_t blob, const struct plan_fact *f)
     b->linked = f->linked;
     b->done = b->action == PLAN_HERE;
     b->wrong_size = f->wrong_size;
+    b->shared = b->action == PLAN_PROVE && !f->file_present;
     b->here_bytes = 0;
     b->guessed_bytes = b->held_bytes = 0;
     if (b->action == PLAN_HERE) {

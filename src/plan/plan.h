@@ -23,6 +23,7 @@ struct plan_fact {
     bool file_present;       /* final name leads to a file of the right size */
     bool wrong_size;         /* ... of another size: damage, and not absence */
     bool linked;             /* every wanted path leads to it */
+    bool shared;             /* it is not there, but the shared store claims to have it (cache/shared.h) */
     bool damaged;            /* its content was read and is wrong */
     uint64_t recorded_bytes; /* of a partial, with digests */
     uint64_t guessed_bytes;  /* of a partial, of unknown worth */
@@ -34,6 +35,7 @@ struct plan_blob {
     uint32_t file;  /* first wanted file with this content: index in the listing */
     uint8_t action; /* enum plan_action */
     bool linked, wrong_size;
+    bool shared;         /* PROVE: a link to the shared store is to be made first */
     bool done;           /* its content is in place and proved */
     uint64_t here_bytes; /* counts as received and recorded from the start */
     uint64_t guessed_bytes, held_bytes;

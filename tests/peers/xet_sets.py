@@ -35,6 +35,8 @@ class XetSets:
         block = casdata.weights(11, 3 * MIB)
         self.repo("org/repeat", {"a.bin": block * 3 + casdata.noise(12, 100_000) + block[:MIB], "b.bin": block[MIB:] + bytes(2 * MIB)})
         self.repo("org/packed", {name: make(21, 2 * MIB) for name, (make, _) in PACKED.items()})
+        self.content.repo("org/copy", {name: make(21, 2 * MIB) for name, (make, _) in PACKED.items()} | {"README.md": b"# another\n"},
+                          xet=True, lfs_over=0)
         old = casdata.weights(31, 24 * MIB)
         self.revs = self.repo("org/revs", {"old/model.bin": old, "new/model.bin": casdata.changed(old, 0.02)},
                               commits={"old": {"dir": "old"}, "new": {"dir": "new"}}, refs={"main": "old", "new": "new"})

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define PAIRS 6
+#define PAIRS 8
 static const char *const (*environment)[2];
 
 static char *lookup(const char *name)
@@ -90,9 +90,10 @@ static void values(void)
 static void others(void)
 {
     static const char *const env[PAIRS][2] = {
-        { "HF_HUB_ETAG_TIMEOUT", "7" },         { "HF_HUB_DISABLE_SYMLINKS", "TRUE" },
-        { "HF_HUB_USER_AGENT_ORIGIN", "acme" }, { "NO_COLOR", "1" },
-        { "HF_HUB_ENABLE_HF_TRANSFER", "1" },   { "SSL_CERT_DIR", "/certs" }
+        { "HF_HUB_ETAG_TIMEOUT", "7" },          { "HF_HUB_DISABLE_SYMLINKS", "TRUE" },
+        { "HF_HUB_USER_AGENT_ORIGIN", "acme" },  { "NO_COLOR", "1" },
+        { "HF_HUB_ENABLE_HF_TRANSFER", "1" },    { "SSL_CERT_DIR", "/certs" },
+        { "HF_HUB_DISABLE_SHARED_BLOBS", "yes" }
     };
     static const char *const bad[][PAIRS][2] = { { { "HF_HUB_ETAG_TIMEOUT", "soon" } },
                                                  { { "HF_HUB_DOWNLOAD_TIMEOUT", "1.5" } },
@@ -102,7 +103,8 @@ static void others(void)
     environment = env;
     CHECK(options_read_environment(&o, lookup, &err) == HFP_OK, "all others are read");
     CHECK_U64(o.api_timeout_ns, 7000000000, "HF_HUB_ETAG_TIMEOUT is the API deadline");
-    CHECK(o.no_symlinks && o.no_color, "symlinks and colour can be switched off");
+    CHECK(o.no_symlinks && o.no_color && o.no_shared_blobs,
+          "symlinks, colour and the shared store can be switched off");
     CHECK_STR(o.user_agent, "hf-pull/" HFP_VERSION "; origin/acme", "the origin joins the user agent");
     CHECK(o.notices_n == 1, "HF_HUB_ENABLE_HF_TRANSFER gives one notice");
     CHECK_STR(o.ca_dir, "/certs", "SSL_CERT_DIR");

@@ -83,6 +83,8 @@ static void test_decisions(void)
         { "a receipt of a copied cache", 0, { .receipt = RECEIPT_COPIED, .file_present = true }, PLAN_PROVE, 0 },
         { "a receipt that does not hold", 0, { .receipt = RECEIPT_BROKEN, .file_present = true }, PLAN_PROVE, 0 },
         { "a receipt without its file", 0, { .receipt = RECEIPT_HOLDS }, PLAN_FETCH, 0 },
+        { "a claim of the shared store", 0, { .receipt = RECEIPT_HOLDS, .shared = true }, PLAN_PROVE, 0 },
+        { "force does not want it shared", 1, { .shared = true }, PLAN_FETCH, 0 },
         { "force believes nothing",
           1,
           { .receipt = RECEIPT_HOLDS, .file_present = true, .recorded_bytes = 7 },
