@@ -81,13 +81,19 @@ static bool is_sane(const char *url)
 
 /* The whole of a URL as libcurl writes it. It decodes a percent-encoded host after it has read numbers as addresses:
  * https://%35/ becomes https://5/, and that becomes https://0.0.0.5/. Of a URL that is another one when it is read
- * again, we would compare the wrong one: CURLUE_BAD_HOSTNAME. */
+ * again, we would compare the wrong one: CURLUE_BAD_HOSTNAME. No host has a percent sign once it is decoded; libcurl
+ * encodes it once more each time it joins. */
 static CURLUcode settled(char **whole, CURLU *u)
 {
+    AUTO_TEXT char *host = NULL;
     AUTO_TEXT char *once = NULL;
     AUTO_TEXT char *again = NULL;
     AUTO_URL CURLU *second = curl_url();
     CURLUcode uc = second ? curl_url_get(u, CURLUPART_URL, &once, 0) : CURLUE_OUT_OF_MEMORY;
+    if (uc == CURLUE_OK)
+        uc = curl_url_get(u, CURLUPART_HOST, &host, 0);
+    if (uc == CURLUE_OK && strchr(host, '%'))
+        uc = CURLUE_BAD_HOSTNAME;
     if (uc == CURLUE_OK)
         uc = curl_url_set(second, CURLUPART_URL, once, 0);
     if (uc == CURLUE_OK)

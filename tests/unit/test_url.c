@@ -62,6 +62,8 @@ static void test_join(void)
         { "no host", "https://h/a", "https://", NULL },
         { "a host that reads as another the second time", "https://h/a", "https://%35/x", NULL },
         { "a base whose host does", "https://%35/a", "/x", NULL },
+        { "a percent sign in a host", "https://h/a", "https://%25h/x", NULL },
+        { "the same in a base, and bytes that are no text", "https://%\xd7\xca/a", "/x", NULL },
         { "wild port", "https://h/a", "https://h:99999/x", NULL },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
