@@ -55,6 +55,8 @@ complete -c hf-pull -l insecure-lan -d 'accept the token in clear from other mac
 complete -c hf-pull -l allow-host -x -d 'a name under which the daemon may be asked, beside addresses and localhost; repeatable'
 complete -c hf-pull -l watch-dir -x -d 'a folder in which other tools\' downloads may be watched and taken over; repeatable'
 complete -c hf-pull -l local-root -x -d 'jobs may put files below DIR; without it only into the cache; repeatable'
+complete -c hf-pull -l progress-dir -r -F -d 'keep download_{job}.json of each running job here; empty: none'
+complete -c hf-pull -l ready -x -d '/readyz says yes when this is proved; repeatable; without it when all jobs are done'
 complete -c hf-pull -l log-format -x -a 'text json' -d 'the daemon\'s log lines'
 complete -c hf-pull -l version -d 'print the version'
 complete -c hf-pull -l help -s h -d 'print this'

@@ -80,7 +80,8 @@ static int open_engine(struct daemon *d, struct hfp_err *err)
     config.log = log_engine;
     config.log_ctx = &d->log;
     config.log_level = d->log.level > HFP_LOG_INFO ? d->log.level : HFP_LOG_ERROR; /* its notes come as events */
-    const struct driver_rooms rooms = { &d->jobs, d->store, d->feed, &d->settings, &d->log, d->token != NULL };
+    const struct driver_rooms rooms = { &d->jobs, d->store,         d->feed,     &d->settings,
+                                        &d->log,  d->token != NULL, ready_event, &d->ready };
     return driver_new(&d->driver, &rooms, &config, err);
 }
 
@@ -103,6 +104,22 @@ static int open_signals(struct daemon *d, struct hfp_err *err)
     return HFP_OK;
 }
 
+static int open_saying(struct daemon *d, struct hfp_err *err)
+{
+    const struct option_value *v = d->options->v, *ready = &v[OPT_READY];
+    const struct saying_config saying = { .dir = v[OPT_PROGRESS_DIR].text && *v[OPT_PROGRESS_DIR].text
+                                                     ? v[OPT_PROGRESS_DIR].text
+                                                     : NULL,
+                                          .interval_ns = v[OPT_LOG_INTERVAL].number,
+                                          .wake_fd = d->wake_fd,
+                                          .jobs = &d->jobs,
+                                          .log = &d->log };
+    if (ready_open(&d->ready, ready->list, ready->list_n, v[OPT_ENDPOINT].text, err))
+        return err->code;
+    ready_ask(&d->ready, d->driver);
+    return saying_new(&d->saying, &saying, err);
+}
+
 static int open_all(struct daemon *d, struct hfp_err *err)
 {
     char *data = NULL;
@@ -121,6 +138,8 @@ static int open_all(struct daemon *d, struct hfp_err *err)
         rc = store_attach(&d->store, data, d->disk, &d->jobs, restore, d, err);
     if (rc == HFP_OK)
         rc = open_engine(d, err);
+    if (rc == HFP_OK)
+        rc = open_saying(d, err);
     if (rc == HFP_OK) /* last: who is answered meets a daemon that works */
         rc = listen_all(d, data, err);
     free(data);
@@ -132,6 +151,8 @@ static uint64_t turn(struct daemon *d)
     uint64_t now_ns = mono_ns();
     worker_turn(d->disk);
     uint64_t next = driver_turn(d->driver, now_ns);
+    next = earlier(next, saying_turn(d->saying, now_ns));
+    next = earlier(next, systemd_turn(&d->systemd, now_ns));
     next = earlier(next, feed_turn(d->feed, now_ns));
     next = earlier(next, http_turn(d->http, now_ns));
     return earlier(next, store_turn(d->store, now_ns)); /* last: what the others gave is written at once */
@@ -180,6 +201,8 @@ static void close_all(struct daemon *d)
     feed_free(d->feed);
     store_detach(d->store);
     jobs_done(&d->jobs);
+    saying_free(d->saying);
+    ready_done(&d->ready);
     listen_done(d);
     if (d->token)
         explicit_bzero(d->token, strlen(d->token));
@@ -199,11 +222,16 @@ static int run(struct options *o)
     int rc = open_all(&d, &err);
     if (rc)
         log_line(&d.log, HFP_LOG_ERROR, NULL, "hf-pulld: %s", err.message);
+    systemd_open(&d.systemd);
+    if (rc == HFP_OK)
+        systemd_say(&d.systemd, "READY=1");
     while (rc == HFP_OK && !d.stop)
         wait_until(&d, turn(&d));
+    systemd_say(&d.systemd, "STOPPING=1");
     if (rc == HFP_OK)
         log_line(&d.log, HFP_LOG_INFO, NULL, "ending; jobs go on at the next start");
     close_all(&d);
+    systemd_close(&d.systemd);
     return hfp_exit_status((enum hfp_code)rc);
 }
 

@@ -7,6 +7,9 @@
 
 #include "daemon/driver.h"
 #include "daemon/guard.h"
+#include "daemon/ready.h"
+#include "daemon/saying.h"
+#include "daemon/systemd.h"
 #include "daemon/worker.h"
 #include "front/options.h"
 
@@ -21,6 +24,9 @@ struct daemon {
     struct store *store;
     struct feed *feed;
     struct driver *driver;
+    struct saying *saying;
+    struct ready ready;
+    struct systemd systemd;
     int wake_fd, signal_fd;
     bool stop;
     uint64_t requests; /* answered since the start */

@@ -191,6 +191,8 @@ static void take_events(struct driver *d)
         struct job *j = jobs_find_engine(d->rooms.jobs, ev->status.job);
         if (j)
             take_event(d, j, ev);
+        else
+            d->rooms.other(d->rooms.other_ctx, ev);
     }
 }
 
@@ -486,6 +488,18 @@ uint64_t driver_turn(struct driver *d, uint64_t now_ns)
     uint64_t next = tell(d), sample_at = sample(d), limit_at = limits(d, false);
     next = next < sample_at ? next : sample_at;
     return next < limit_at ? next : limit_at;
+}
+
+uint64_t driver_limit_now(const struct driver *d)
+{
+    return d->limit_bytes_per_s;
+}
+
+uint64_t driver_ask(struct driver *d, const struct hfp_job_spec *spec)
+{
+    uint64_t id = 0;
+    struct hfp_err err;
+    return hfp_start(d->engine, spec, &id, &err) == HFP_OK ? id : 0;
 }
 
 const struct driver_counts *driver_counts(const struct driver *d)

@@ -21,7 +21,9 @@ struct driver_rooms {
     struct feed *feed;
     struct settings *settings;
     const struct log *log;
-    bool token; /* the daemon has one */
+    bool token;                                           /* the daemon has one */
+    void (*other)(void *ctx, const struct hfp_event *ev); /* events of driver_ask() */
+    void *other_ctx;
 };
 
 int driver_new(struct driver **out, const struct driver_rooms *rooms, const struct hfp_config *config,
@@ -46,12 +48,15 @@ void driver_remove(struct driver *d, struct job *j);
 /* The settings were changed from what they were. */
 void driver_settings(struct driver *d, const struct settings *before);
 
+uint64_t driver_limit_now(const struct driver *d); /* bytes per second; 0: none */
+/* A question to the engine that is no job of the queue; 0: it could not be asked. */
+uint64_t driver_ask(struct driver *d, const struct hfp_job_spec *spec);
 /* Members, into an open object: all settings, and what only can be read. */
 void driver_settings_json(struct out *o, const struct driver *d);
 
 /* Since the daemon began. */
 struct driver_counts {
-    uint64_t received_bytes, wire_bytes, recorded_bytes, stalls, done, failed, cancelled, requests, connections_lost;
+    uint64_t received_bytes, wire_bytes, stalls, done, failed, cancelled, requests, connections_lost;
 };
 const struct driver_counts *driver_counts(const struct driver *d);
 

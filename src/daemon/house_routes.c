@@ -68,6 +68,17 @@ void events_route(struct route_call *c)
         reply_problem(c->request, 503, "too_many_readers", "400 readers of events are served already.");
 }
 
+void ready_route(struct route_call *c)
+{
+    struct out o = { 0 };
+    size_t missing = ready_missing(&c->daemon->ready, &c->daemon->jobs);
+    out_object(&o, NULL);
+    out_bool(&o, "ready", missing == 0);
+    out_u64(&o, "missing", missing);
+    out_object_end(&o);
+    reply_json(c->request, missing == 0 ? 200 : 503, &o, NULL);
+}
+
 void health_route(struct route_call *c)
 {
     struct out o = { 0 };

@@ -1,13 +1,431 @@
-/* /openapi.json, made from the tables: routes.c, fields.def, settings.def. */
+/* /openapi.json, made from the tables: routes.c, fields.def, settings.def. Made once, when it is first asked for. */
 #include "daemon/routes.h"
 
+#include "daemon/fields.def"
 #include "daemon/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
+#define TEXT_SCHEMA "{\"type\":\"string\"}"
+#define COUNT_SCHEMA "{\"type\":\"integer\",\"minimum\":0}"
+#define TEXTS_SCHEMA "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
+/* An object whose members are all there and no others. */
+#define OBJECT(required, properties)                                                                                   \
+    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" required "],\"properties\":{" properties "}}"
+#define OR_NULL(schema) "{\"anyOf\":[" schema ",{\"type\":\"null\"}]}"
+
+/* What a type of fields.def is in JSON Schema. */
+#define SCHEMA_TEXT TEXT_SCHEMA
+#define SCHEMA_STATE REF("State")
+#define SCHEMA_TEXT_OR_NULL "{\"type\":[\"string\",\"null\"]}"
+#define SCHEMA_TEXTS TEXTS_SCHEMA
+#define SCHEMA_U64 COUNT_SCHEMA
+#define SCHEMA_I64 "{\"type\":\"integer\"}"
+#define SCHEMA_BOOL "{\"type\":\"boolean\"}"
+#define SCHEMA_U64_OR_NULL "{\"type\":[\"integer\",\"null\"],\"minimum\":0}"
+#define SCHEMA_U64_OR_NULL0 SCHEMA_U64_OR_NULL
+#define SCHEMA_PART NULL /* its own, by the field's name */
+
+#define ASK_SCHEMA_TEXT "{\"type\":[\"string\",\"null\"],\"minLength\":1,\"maxLength\":1024}"
+#define ASK_SCHEMA_TEXTS                                                                                               \
+    "{\"type\":\"array\",\"maxItems\":1000,\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1024}}"
+#define ASK_SCHEMA_VERB REF("Verb")
+#define ASK_SCHEMA_TYPE REF("RepoType")
+#define ASK_SCHEMA_FLAG "{\"type\":\"boolean\"}"
+#define ASK_SCHEMA_PRIORITY "{\"type\":\"integer\",\"minimum\":-100,\"maximum\":100}"
+#define ASK_SCHEMA_RATE "{\"type\":\"integer\",\"minimum\":0,\"maximum\":9007199254740991}"
+
+struct member {
+    const char *name, *schema, *text;
+};
+static const struct member job_members[] = {
+#define X(field, type, value, text) { #field, SCHEMA_##type, text },
+    JOB_FIELDS(X)
+#undef X
+};
+static const struct member ask_members[] = {
+#define X(field, type, member, text) { #field, ASK_SCHEMA_##type, text },
+    ASK_FIELDS(X)
+#undef X
+};
+
+#define FRONT_MEMBERS                                                                                                  \
+    "\"path\":" TEXT_SCHEMA ",\"size_bytes\":" COUNT_SCHEMA ",\"recorded_bytes\":" COUNT_SCHEMA                        \
+    ",\"rate_bytes_per_s\":" COUNT_SCHEMA ",\"host\":" TEXT_SCHEMA ",\"address\":" TEXT_SCHEMA                         \
+    ",\"family\":{\"enum\":[\"IPv4\",\"IPv6\",null]},\"rtt_us\":" COUNT_SCHEMA ",\"retransmits\":" COUNT_SCHEMA
+#define COUNTS5(a, b, c, d, e)                                                                                         \
+    "\"" a "\":" COUNT_SCHEMA ",\"" b "\":" COUNT_SCHEMA ",\"" c "\":" COUNT_SCHEMA ",\"" d "\":" COUNT_SCHEMA ",\"" e \
+    "\":" COUNT_SCHEMA
+
+/* What no table makes. Parts of a job have the field's name. */
+static const struct member fixed[] = {
+    { "Any", "{}", NULL },
+    { "State",
+      "{\"enum\":[\"queued\",\"resolving\",\"downloading\",\"verifying\",\"repairing\",\"paused\",\"waiting\",\"done\","
+      "\"failed\",\"cancelled\"]}",
+      NULL },
+    { "Verb", "{\"enum\":[\"pull\",\"verify\",\"repair\",\"plan\",\"index\"]}", NULL },
+    { "RepoType", "{\"enum\":[\"model\",\"dataset\",\"space\"]}", NULL },
+    { "limited_by",
+      OBJECT("\"what\",\"text\"", "\"what\":{\"enum\":[\"line\",\"cdn\",\"hub_quota\",\"proxy\",\"disk\",\"cpu\","
+                                  "\"own_limit\",\"nothing\",\"unknown\"]},\"text\":" TEXT_SCHEMA),
+      NULL },
+    { "waited_s", "{\"type\":\"object\",\"additionalProperties\":" COUNT_SCHEMA "}", NULL },
+    { "fronts",
+      "{\"type\":\"array\",\"items\":" OBJECT(
+          "\"path\",\"size_bytes\",\"recorded_bytes\",\"rate_bytes_per_s\",\"host\","
+          "\"address\",\"family\",\"rtt_us\",\"retransmits\"",
+          FRONT_MEMBERS) "}",
+      NULL },
+    { "plan",
+      OR_NULL(OBJECT("\"fetch_bytes\",\"fetch_files\",\"prove_bytes\",\"prove_files\",\"copied_bytes\"",
+                     COUNTS5("fetch_bytes", "fetch_files", "prove_bytes", "prove_files", "copied_bytes"))),
+      NULL },
+    { "summary",
+      OR_NULL(OBJECT("\"kept_bytes\",\"adopted_bytes\",\"copied_bytes\",\"fetched_bytes\",\"repaired_bytes\","
+                     "\"refetched_bytes\",\"requests\",\"connections_lost\",\"rounds\",\"mean_bytes_per_s\"",
+                     COUNTS5("kept_bytes", "adopted_bytes", "copied_bytes", "fetched_bytes",
+                             "repaired_bytes") "," COUNTS5("refetched_bytes", "requests", "connections_lost", "rounds",
+                                                           "mean_bytes_per_s"))),
+      NULL },
+    { "error",
+      OR_NULL(OBJECT("\"code\",\"message\",\"exit_status\",\"http_status\"",
+                     "\"code\":" TEXT_SCHEMA ",\"message\":" TEXT_SCHEMA ",\"exit_status\":" COUNT_SCHEMA
+                     ",\"http_status\":" SCHEMA_U64_OR_NULL)),
+      NULL },
+    { "File",
+      OBJECT(
+          "\"path\",\"size_bytes\",\"recorded_bytes\",\"state\",\"hash\",\"host\",\"tries\"",
+          "\"path\":" TEXT_SCHEMA ",\"size_bytes\":" COUNT_SCHEMA ",\"recorded_bytes\":" COUNT_SCHEMA
+          ",\"state\":{\"enum\":[\"planned\",\"fetching\",\"proved\",\"repaired\",\"damaged\",\"missing\",\"failed\"]}"
+          ",\"hash\":" SCHEMA_TEXT_OR_NULL ",\"host\":" SCHEMA_TEXT_OR_NULL ",\"tries\":" COUNT_SCHEMA),
+      NULL },
+    { "FilePage",
+      OBJECT("\"files\",\"files_next\"",
+             "\"files\":{\"type\":\"array\",\"items\":" REF("File") "},\"files_next\":" SCHEMA_U64_OR_NULL),
+      NULL },
+    { "JobPage",
+      OBJECT("\"jobs\",\"next_cursor\",\"total\"",
+             "\"jobs\":{\"type\":\"array\",\"items\":" REF("Job") "},\"next_cursor\":" SCHEMA_TEXT_OR_NULL
+                                                                  ",\"total\":" COUNT_SCHEMA),
+      NULL },
+    { "Samples",
+      OBJECT("\"step_s\",\"samples\",\"stalls\"",
+             "\"step_s\":" COUNT_SCHEMA
+             ",\"samples\":{\"type\":\"array\",\"maxItems\":2000,\"items\":{\"type\":\"array\","
+             "\"minItems\":3,\"maxItems\":3,\"items\":" COUNT_SCHEMA
+             "}},\"stalls\":{\"type\":\"array\",\"maxItems\":200,"
+             "\"items\":{\"type\":\"array\",\"minItems\":3,\"maxItems\":3}}"),
+      NULL },
+    { "JobChange",
+      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"priority\":" ASK_SCHEMA_PRIORITY
+      ",\"limit_bytes_per_s\":" ASK_SCHEMA_RATE "}}",
+      NULL },
+    { "JobMove", OBJECT("\"before\"", "\"before\":{\"type\":[\"string\",\"null\"],\"maxLength\":18}"), NULL },
+    { "Health", OBJECT("\"status\",\"version\"", "\"status\":{\"enum\":[\"ok\",\"failing\"]},\"version\":" TEXT_SCHEMA),
+      NULL },
+    { "Ready", OBJECT("\"missing\",\"ready\"", "\"missing\":" COUNT_SCHEMA ",\"ready\":{\"type\":\"boolean\"}"), NULL },
+    { "Problem",
+      OBJECT("\"type\",\"title\",\"status\",\"detail\",\"code\"",
+             "\"type\":" TEXT_SCHEMA ",\"title\":" TEXT_SCHEMA
+             ",\"status\":{\"type\":\"integer\",\"minimum\":400,\"maximum\":599},\"detail\":" TEXT_SCHEMA
+             ",\"code\":" TEXT_SCHEMA),
+      NULL },
+    { "StateList", TEXT_SCHEMA, NULL },
+    { "SearchText", TEXT_SCHEMA, NULL },
+    { "Cursor", TEXT_SCHEMA, NULL },
+    { "PageSize", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}", NULL },
+    { "Offset", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":300000}", NULL },
+};
+
+/* ---- schemas ---- */
+
+/* The schema, with its description where there is one. */
+static void member_out(struct out *o, const struct member *m)
+{
+    if (!m->schema) {
+        out_object(o, m->name);
+        out_fmt(o, "\"$ref\":\"#/components/schemas/%s\"", m->name);
+    } else if (!m->text || m->schema[1] == '}') {
+        out_raw(o, m->name, m->schema);
+        return;
+    } else {
+        out_object(o, m->name);
+        out_put(o, m->schema + 1, strlen(m->schema) - 2);
+    }
+    out_text(o, "description", m->text);
+    out_object_end(o);
+}
+
+static void open_object(struct out *o, const char *name)
+{
+    out_object(o, name);
+    out_text(o, "type", "object");
+    out_bool(o, "additionalProperties", false);
+}
+
+static void job_schema(struct out *o, const char *name, bool files)
+{
+    size_t n = sizeof job_members / sizeof *job_members;
+    open_object(o, name);
+    out_list(o, "required");
+    for (size_t i = 0; i < n; i++)
+        out_text(o, NULL, job_members[i].name);
+    if (files) {
+        out_text(o, NULL, "files");
+        out_text(o, NULL, "files_next");
+    }
+    out_list_end(o);
+    out_object(o, "properties");
+    for (size_t i = 0; i < n; i++)
+        member_out(o, &job_members[i]);
+    if (files) {
+        out_raw(o, "files", "{\"type\":\"array\",\"maxItems\":1000,\"items\":" REF("File") "}");
+        out_raw(o, "files_next", SCHEMA_U64_OR_NULL);
+    }
+    out_object_end(o);
+    out_object_end(o);
+}
+
+static void ask_schema(struct out *o)
+{
+    open_object(o, "JobAsk");
+    out_raw(o, "required", "[\"repo\"]");
+    out_object(o, "properties");
+    /* The strictest thing said here: a name. Links and names with a revision or path in them are understood as well. */
+    out_raw(o, "repo",
+            "{\"type\":\"string\",\"maxLength\":90,\"description\":\"repository: ns/name, or as copied from the Hub's "
+            "page\","
+            "\"pattern\":\"^[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*/[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*$\"}");
+    for (size_t i = 1; i < sizeof ask_members / sizeof *ask_members; i++)
+        member_out(o, &ask_members[i]);
+    out_object_end(o);
+    out_object_end(o);
+}
+
+static void settings_schema(struct out *o, const char *name, bool change)
+{
+    open_object(o, name);
+    out_object(o, "properties");
+#define X(field, least, most, fallback, text)                                                                          \
+    out_object(o, #field);                                                                                             \
+    out_text(o, "type", "integer");                                                                                    \
+    out_i64(o, "minimum", least);                                                                                      \
+    out_i64(o, "maximum", most);                                                                                       \
+    out_text(o, "description", text);                                                                                  \
+    out_object_end(o);
+    SETTINGS(X)
+#undef X
+#define X(field, room, check, wrong, text)                                                                             \
+    out_object(o, #field);                                                                                             \
+    out_text(o, "type", "string");                                                                                     \
+    out_i64(o, "maxLength", room - 1);                                                                                 \
+    out_text(o, "description", text);                                                                                  \
+    out_object_end(o);
+    SETTINGS_TEXT(X)
+#undef X
+    if (!change) {
+        out_raw(o, "limit_now_bytes_per_s", COUNT_SCHEMA);
+        out_raw(o, "limit_until", SCHEMA_TEXT_OR_NULL);
+        out_raw(o, "token", "{\"enum\":[\"set\",\"not set\"]}");
+    }
+    out_object_end(o);
+    out_object_end(o);
+}
+
+static void schemas(struct out *o)
+{
+    out_object(o, "schemas");
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        member_out(o, &fixed[i]);
+    job_schema(o, "Job", false);
+    job_schema(o, "JobWithFiles", true);
+    ask_schema(o);
+    settings_schema(o, "Settings", false);
+    settings_schema(o, "SettingsChange", true);
+    out_object_end(o);
+}
+
+/* ---- paths ---- */
+
+static void ref_out(struct out *o, const char *name, const char *schema)
+{
+    out_object(o, name);
+    out_fmt(o, "\"$ref\":\"#/components/schemas/%s\"", schema);
+    out_object_end(o);
+}
+
+static void parameter(struct out *o, const char *name, size_t n, const char *where, const char *schema, const char *ref,
+                      const char *text)
+{
+    char copy[64];
+    n = n < sizeof copy - 1 ? n : sizeof copy - 1;
+    memcpy(copy, name, n);
+    copy[n] = '\0';
+    out_object(o, NULL);
+    out_text(o, "name", copy);
+    out_text(o, "in", where);
+    out_bool(o, "required", strcmp(where, "path") == 0);
+    if (ref)
+        ref_out(o, "schema", ref);
+    else
+        out_raw(o, "schema", schema);
+    if (text)
+        out_text(o, "description", text);
+    out_object_end(o);
+}
+
+static void parameters(struct out *o, const struct route *r)
+{
+    out_list(o, "parameters");
+    for (const char *at = r->path; (at = strchr(at, '{')) != NULL; at++) {
+        size_t n = strcspn(at + 1, "}");
+        bool id = n == 2 && memcmp(at + 1, "id", 2) == 0;
+        parameter(o, at + 1, n, "path",
+                  id ? "{\"type\":\"string\",\"pattern\":\"^j_[0-9a-f]{16}$\"}"
+                     : "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}",
+                  NULL, NULL);
+    }
+    for (const struct route_query *q = r->query; q && q->name; q++)
+        parameter(o, q->name, strlen(q->name), "query", NULL, q->schema, q->text);
+    out_list_end(o);
+}
+
+static const char *const methods[] = { "get", "head", "post", "patch", "delete" };
+
+/* "get_jobs_id_files" */
+static void operation_id(struct out *o, const char *name, const struct route *r)
+{
+    char id[128];
+    int n = snprintf(id, sizeof id, "%s", methods[r->method]);
+    const char *path = strncmp(r->path, "/api/v1/", 8) == 0 ? r->path + 7 : r->path;
+    for (; *path && n + 1 < (int)sizeof id; path++)
+        if (*path != '{' && *path != '}')
+            id[n++] = *path == '/' || *path == '.' ? '_' : *path;
+    id[n] = '\0';
+    out_text(o, name, id);
+}
+
+/* What can be asked of a new job, with the id that it has got. */
+static void links(struct out *o)
+{
+    out_object(o, "links");
+    for (size_t i = 0; i < routes_n; i++) {
+        if (!strstr(routes[i].path, "/jobs/{id}"))
+            continue;
+        char name[32];
+        snprintf(name, sizeof name, "job%zu", i);
+        out_object(o, name);
+        operation_id(o, "operationId", &routes[i]);
+        out_raw(o, "parameters", "{\"id\":\"$response.body#/id\"}");
+        out_object_end(o);
+    }
+    out_object_end(o);
+}
+
+static void answer(struct out *o, const char *status, const char *text, const char *type, const char *schema)
+{
+    out_object(o, status);
+    out_text(o, "description", text);
+    if (schema) {
+        out_object(o, "content");
+        out_object(o, type);
+        ref_out(o, "schema", schema);
+        out_object_end(o);
+        out_object_end(o);
+    }
+    if (strcmp(status, "201") == 0)
+        links(o);
+    out_object_end(o);
+}
+
+static void answers(struct out *o, const struct route *r)
+{
+    char status[16];
+    out_object(o, "responses");
+    snprintf(status, sizeof status, "%u", r->status);
+    answer(o, status, "done", r->type ? r->type : "application/json", r->gives);
+    for (const unsigned *also = r->also; *also; also++) {
+        snprintf(status, sizeof status, "%u", *also);
+        if (*also < 400)
+            answer(o, status, "was so already", "application/json", r->gives);
+        else if (r->area == GUARD_OPEN && *also == 503)
+            answer(o, status, "it does not work", "application/json", r->gives);
+        else
+            answer(o, status, "not done", "application/problem+json", "Problem");
+    }
+    answer(o, "default", "refused", "application/problem+json", "Problem");
+    out_object_end(o);
+}
+
+static void operation(struct out *o, const struct route *r)
+{
+    out_object(o, methods[r->method]);
+    operation_id(o, "operationId", r);
+    out_text(o, "summary", r->text);
+    parameters(o, r);
+    if (r->takes) {
+        out_object(o, "requestBody");
+        out_bool(o, "required", true);
+        out_object(o, "content");
+        out_object(o, "application/json");
+        ref_out(o, "schema", r->takes);
+        out_object_end(o);
+        out_object_end(o);
+        out_object_end(o);
+    }
+    answers(o, r);
+    if (r->area == GUARD_API)
+        out_raw(o, "security", "[{},{\"token\":[]}]");
+    out_object_end(o);
+}
+
+static void paths(struct out *o)
+{
+    out_object(o, "paths");
+    for (size_t i = 0; i < routes_n; i++) {
+        bool seen = !routes[i].text;
+        for (size_t k = 0; k < i; k++)
+            seen |= strcmp(routes[k].path, routes[i].path) == 0;
+        if (seen)
+            continue;
+        out_object(o, routes[i].path);
+        for (size_t k = i; k < routes_n; k++)
+            if (strcmp(routes[k].path, routes[i].path) == 0)
+                operation(o, &routes[k]);
+        out_object_end(o);
+    }
+    out_object_end(o);
+}
+
+static void whole(struct out *o)
+{
+    out_object(o, NULL);
+    out_text(o, "openapi", "3.1.0");
+    out_raw(o, "info",
+            "{\"title\":\"hf-pulld\",\"version\":\"" HFP_VERSION "\",\"summary\":\"a queue of Hugging Face downloads, "
+            "every byte proved\",\"license\":{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}}");
+    paths(o);
+    out_object(o, "components");
+    schemas(o);
+    out_raw(o, "securitySchemes", "{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}}");
+    out_object_end(o);
+    out_object_end(o);
+}
 
 void openapi_route(struct route_call *c)
 {
+    struct daemon *d = c->daemon;
     struct out o = { 0 };
-    out_object(&o, NULL);
-    out_text(&o, "openapi", "3.1.0");
-    out_object_end(&o);
-    reply_json(c->request, 200, &o, NULL);
+    if (!d->openapi) {
+        whole(&o);
+        d->openapi = out_take(&o, &d->openapi_n);
+    }
+    if (!d->openapi)
+        reply_problem(c->request, 503, "E_NOMEM", "out of memory.");
+    else
+        http_reply(c->request, &(struct http_answer){
+                                   .status = 200, .type = "application/json", .fixed = d->openapi, .n = d->openapi_n });
 }

@@ -37,6 +37,10 @@ static const struct route_query events_query[] = {
 const struct route routes[] = {
     { HTTP_GET, "/healthz", GUARD_OPEN, health_route, NULL, "Health", NULL, 200, streams, NULL,
       "whether the daemon works" },
+    { HTTP_GET, "/readyz", GUARD_OPEN, ready_route, NULL, "Ready", NULL, 200, streams, NULL,
+      "whether what is needed is here: --ready, or all jobs" },
+    { HTTP_GET, "/metrics", GUARD_API, metrics_route, NULL, "Any", "text/plain", 200, none, NULL,
+      "figures for Prometheus" },
     { HTTP_GET, "/openapi.json", GUARD_OPEN, openapi_route, NULL, "Any", NULL, 200, none, NULL, "this description" },
     { HTTP_GET, "/", GUARD_OPEN, page_route, NULL, "Any", "text/html", 200, missing, NULL, "the page" },
     { HTTP_GET, "/assets/{file}", GUARD_OPEN, page_route, NULL, "Any", "*/*", 200, missing, NULL,

@@ -60,6 +60,8 @@ void settings_show_route(struct route_call *c);
 void settings_change_route(struct route_call *c);
 void events_route(struct route_call *c);
 void health_route(struct route_call *c);
+void ready_route(struct route_call *c);
+void metrics_route(struct route_call *c);
 void openapi_route(struct route_call *c);
 void page_route(struct route_call *c);
 

@@ -126,6 +126,20 @@ int out_file_open(struct out_file *f, const char *path, struct hfp_err *err)
     return rc;
 }
 
+int file_replace(const char *path, const void *data, size_t n, struct hfp_err *err)
+{
+    struct out_file f = OUT_FILE_CLOSED;
+    f.path = strdup(path);
+    int rc = f.path ? open_temporary(&f, path, err) : fault_nomem(err);
+    if (rc == HFP_OK)
+        rc = out_file_write(&f, data, n, err);
+    if (rc)
+        out_file_drop(&f);
+    else
+        rc = out_file_commit(&f, err);
+    return rc;
+}
+
 int out_file_write(struct out_file *f, const void *data, size_t n, struct hfp_err *err)
 {
     if (!write_all(f->fd, data, n))

@@ -22,6 +22,10 @@ int out_file_write(struct out_file *f, const void *data, size_t n, struct hfp_er
 int out_file_commit(struct out_file *f, struct hfp_err *err); /* gives it its name */
 void out_file_drop(struct out_file *f);                       /* takes back what was not committed */
 
+/* The same in one call, and never in place: what stands under the name is replaced, whatever it is, and no link is
+ * followed. For folders where others may write too. */
+int file_replace(const char *path, const void *data, size_t n, struct hfp_err *err);
+
 /* All n bytes to a descriptor. False when it is gone or full: output to a reader that left harms nobody. */
 bool write_all(int fd, const void *data, size_t n);
 

@@ -58,7 +58,7 @@ class Daemon:
             assert code == 0, (code, self.text)
 
     def start(self):
-        command = [hub.binary("HF_PULLD", "hf-pulld"), "--data", str(self.data)]
+        command = [hub.binary("HF_PULLD", "hf-pulld"), "--data", str(self.data), "--progress-dir", str(self.lab.path)]
         command += ["--listen", self.listen] if self.listen else []
         self.home.mkdir(parents=True, exist_ok=True)
         environment = hub.pull_env(self.lab.server or "http://127.0.0.1:9", self.home, self.lab.server and self.lab.server.token,

@@ -1,0 +1,190 @@
+#include "daemon/saying.h"
+
+#include "front/files.h"
+#include "front/progress.h"
+#include "front/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000ULL
+#define IDLE_NS (5 * NS_PER_S) /* while nothing runs: for jobs that are taken off the list */
+#define WAITING_MAX 64 /* files that wait to be written; more, and the disk hangs: the next second has newer figures */
+
+struct saying {
+    struct saying_config config;
+    struct worker *disk;
+    uint64_t written_ns, said_ns;
+    struct said {
+        char id[JOB_ID_SIZE];
+        bool seen, quiet; /* quiet: its last figures are written, and it does not run */
+    } * said;             /* jobs that have a file */
+    size_t n, room;
+};
+
+struct writing {
+    struct worker_task task;
+    char *path;
+    char text[PROGRESS_TEXT];
+    size_t n; /* 0: the file is taken away */
+};
+
+static void run(struct worker_task *t)
+{
+    struct writing *w = (struct writing *)t;
+    if (w->n)
+        file_replace(w->path, w->text, w->n, NULL);
+    else
+        unlink(w->path);
+}
+
+static void done(struct worker_task *t)
+{
+    struct writing *w = (struct writing *)t;
+    free(w->path);
+    free(w);
+}
+
+int saying_new(struct saying **out, const struct saying_config *config, struct hfp_err *err)
+{
+    struct saying *s = calloc(1, sizeof *s);
+    if (!s)
+        return fault_nomem(err);
+    s->config = *config;
+    int rc = config->dir ? worker_new(&s->disk, config->wake_fd, err) : HFP_OK;
+    if (rc)
+        free(s);
+    else
+        *out = s;
+    return rc;
+}
+
+void saying_free(struct saying *s)
+{
+    if (!s)
+        return;
+    worker_free(s->disk);
+    free(s->said);
+    free(s);
+}
+
+/* ---- files ---- */
+
+static void submit(struct saying *s, const char *id, const struct hfp_status *st)
+{
+    struct writing *w = calloc(1, sizeof *w);
+    if (!w || asprintf(&w->path, "%s/download_%s.json", s->config.dir, id) < 0) {
+        free(w);
+        return;
+    }
+    w->task = (struct worker_task){ .run = run, .done = done };
+    w->n = st ? progress_text(w->text, st) : 0;
+    worker_submit(s->disk, &w->task);
+}
+
+static struct said *find(struct saying *s, const char *id)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->said[i].id, id) == 0)
+            return &s->said[i];
+    return NULL;
+}
+
+static struct said *add(struct saying *s, const char *id)
+{
+    if (s->n == s->room) {
+        size_t room = s->room ? 2 * s->room : 16;
+        struct said *said = realloc(s->said, room * sizeof *said);
+        if (!said)
+            return NULL;
+        s->said = said;
+        s->room = room;
+    }
+    struct said *one = &s->said[s->n++];
+    *one = (struct said){ 0 };
+    memcpy(one->id, id, sizeof one->id);
+    return one;
+}
+
+/* Running jobs get theirs every second, one that stopped once more; one that is off the list loses it. */
+static void write_files(struct saying *s)
+{
+    const struct jobs *q = s->config.jobs;
+    if (worker_waiting(s->disk) > WAITING_MAX)
+        return;
+    for (size_t i = 0; i < s->n; i++)
+        s->said[i].seen = false;
+    for (size_t i = 0; i < q->n; i++) {
+        const struct job *j = q->list[i];
+        bool known = j->status && j->status->files > 0 && j->ask.verb != HFP_PLAN;
+        struct said *one = known ? find(s, j->id) : NULL;
+        bool runs = known && job_running(j);
+        if (runs && !one)
+            one = add(s, j->id);
+        if (!one)
+            continue;
+        one->seen = true;
+        if (runs || !one->quiet)
+            submit(s, j->id, j->status);
+        one->quiet = !runs;
+    }
+    for (size_t i = 0; i < s->n;) {
+        if (s->said[i].seen) {
+            i++;
+            continue;
+        }
+        submit(s, s->said[i].id, NULL);
+        s->said[i] = s->said[--s->n];
+    }
+}
+
+/* ---- the line ---- */
+
+bool saying_line(char out[static 160], const struct jobs *jobs)
+{
+    uint64_t shown = 0, total = 0, files = 0, quiet_ns = UINT64_MAX;
+    for (size_t i = 0; i < jobs->n; i++) {
+        const struct job *j = jobs->list[i];
+        const struct hfp_status *st = j->status;
+        if (!job_running(j) || !st || st->files == 0 || j->ask.verb == HFP_PLAN)
+            continue;
+        shown += shown_bytes(st);
+        total += st->total_bytes;
+        files += st->fronts > 0 ? st->fronts : 1; /* small ones come without a front */
+        quiet_ns = st->quiet_ns < quiet_ns ? st->quiet_ns : quiet_ns;
+    }
+    if (files == 0)
+        return false;
+    char have[UNIT_TEXT], all[UNIT_TEXT];
+    struct size_unit unit = size_unit_for(total);
+    snprintf(out, 160, "Download progress: %u%% (%s / %s) | %llu files | Last update: %llus ago",
+             permille(shown, total) / 10, size_text_in(have, shown, unit), size_text_in(all, total, unit),
+             (unsigned long long)files, (unsigned long long)(quiet_ns / NS_PER_S));
+    return true;
+}
+
+uint64_t saying_turn(struct saying *s, uint64_t now_ns)
+{
+    char line[160];
+    if (s->disk)
+        worker_turn(s->disk);
+    bool running = jobs_running(s->config.jobs) > 0;
+    uint64_t every_ns = running ? NS_PER_S : IDLE_NS;
+    if (s->disk && (running || s->n > 0) && now_ns >= s->written_ns + every_ns) {
+        s->written_ns = now_ns;
+        write_files(s);
+    }
+    if (!running)
+        s->said_ns = now_ns; /* the first line comes an interval after the beginning, as on the command line */
+    else if (now_ns >= s->said_ns + s->config.interval_ns) {
+        s->said_ns = now_ns;
+        if (saying_line(line, s->config.jobs))
+            log_line(s->config.log, HFP_LOG_INFO, NULL, "%s", line);
+    }
+    if (!running && s->n == 0)
+        return UINT64_MAX;
+    uint64_t file_at = s->disk ? s->written_ns + every_ns : UINT64_MAX, line_at = s->said_ns + s->config.interval_ns;
+    return running && line_at < file_at ? line_at : file_at;
+}
