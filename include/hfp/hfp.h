@@ -99,7 +99,8 @@ enum hfp_verb {
     HFP_VERIFY, /* read the disk and prove it against the Hub's list; changes nothing but receipts */
     HFP_REPAIR, /* find damaged blocks by the receipts' digests and fetch only those */
     HFP_PLAN,   /* the dry run: what a pull would do; writes nothing */
-    HFP_INDEX /* write the chunk maps of files in place that are in the Xet store too, so that new revisions can use them */
+    HFP_INDEX, /* write the chunk maps of files in place that are in the Xet store too, so that new revisions can use them */
+    HFP_ADOPT /* a pull of the files that other tools' files (spec.adopt) are, beginning with the bytes those have */
 };
 
 enum hfp_repo_type { HFP_MODEL, HFP_DATASET, HFP_SPACE };
@@ -149,7 +150,10 @@ struct hfp_job_spec {
     const char *const *paths;   /* exact file names; NULL-terminated; or NULL. "dir/" means all below */
     const char *const *include; /* Python fnmatch patterns; NULL-terminated; or NULL */
     const char *const *exclude;
-    const char *local_dir;      /* NULL: into the cache */
+    const char *local_dir; /* NULL: into the cache */
+    /* HFP_ADOPT: absolute paths of partial or finished files, NULL-terminated. They are only read. Which file of the
+     * repository each is, its name or size tells, or paths, when it names one file and one is adopted. */
+    const char *const *adopt;
     bool force;                 /* fetch even what is proved */
     bool offline;               /* never ask the network */
     uint64_t limit_bytes_per_s; /* this job; 0: none */

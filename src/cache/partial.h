@@ -44,6 +44,16 @@ int partial_claim(struct partial **out, const struct place *p, const char *commi
  * ownership as partial_claim. */
 int partial_demote(struct partial **out, const struct place *p, const char *commit, int64_t unix_s,
                    const atomic_bool *stop, struct hfp_err *err);
+/* Another tool's file of the same content, to begin with. */
+struct partial_source {
+    int fd;
+    const char *name; /* for adopted_from */
+    const atomic_bool *stop;
+    _Atomic uint64_t *read_bytes; /* grows as it reads */
+};
+/* Copies what the source has and the partial has not, holes left out, and marks it as guessed. The source is only read. A kill
+ * in the middle leaves guesses. Not for files of one block. HFP_E_CANCELLED when *stop. */
+int partial_adopt(struct partial *pt, const struct partial_source *from, struct hfp_err *err);
 /* What partial_claim would find, without touching anything: for plans and progress at the start. */
 struct partial_look {
     uint64_t recorded_bytes, guessed_bytes;

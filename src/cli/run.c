@@ -34,6 +34,7 @@ struct run {
     int signal;          /* that asked to leave; 0: none */
     uint64_t stop_by_ns; /* then we no longer wait for the engine */
     uint64_t job;        /* the running one; 0: none */
+    char **adopt;        /* the verb adopt: absolute paths, NULL-terminated */
     struct timetable limits;
     int64_t limit_change_unix_s; /* when the next of them begins */
     uint64_t limit_next_bytes_per_s;
@@ -195,6 +196,7 @@ static void run_job(struct run *r, struct job_result *j)
         .include = (const char *const *)o->v[OPT_INCLUDE].list,
         .exclude = (const char *const *)o->v[OPT_EXCLUDE].list,
         .local_dir = o->v[OPT_LOCAL_DIR].text,
+        .adopt = (const char *const *)r->adopt,
         .force = option_on(o, OPT_FORCE_DOWNLOAD),
         .offline = option_on(o, OPT_OFFLINE),
     };
@@ -255,8 +257,21 @@ static int run_all(struct run *r)
     return status;
 }
 
+static int adopt_paths(struct run *r, struct hfp_err *err)
+{
+    if (r->o->verb != HFP_ADOPT)
+        return HFP_OK;
+    r->adopt = calloc(r->o->args_n + 1, sizeof *r->adopt);
+    for (size_t i = 0; r->adopt && i < r->o->args_n; i++)
+        if (!(r->adopt[i] = path_absolute(r->o->args[i])))
+            return fault_nomem(err);
+    return r->adopt ? HFP_OK : fault_nomem(err);
+}
+
 static int run_open(struct run *r, struct hfp_err *err)
 {
+    if (adopt_paths(r, err))
+        return err->code;
     struct hfp_config config;
     if (views_open(&r->views, r->o, r->targets->n > 1, err) || engine_config(&config, r->o, err))
         return err->code;
@@ -286,6 +301,9 @@ int run_targets(struct options *o, const struct targets *targets)
     for (size_t i = 0; r.jobs && i < targets->n; i++)
         free(r.jobs[i].snapshot);
     free(r.jobs);
+    for (char **path = r.adopt; path && *path; path++)
+        free(*path);
+    free(r.adopt);
     if (r.signals >= 0)
         close(r.signals);
     return status;

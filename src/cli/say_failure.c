@@ -12,8 +12,8 @@ bool kept_piece(struct text *t, const struct job_result *r)
 {
     const struct hfp_status *st = &r->status;
     char a[UNIT_TEXT], b[UNIT_TEXT];
-    if (r->verb != HFP_PULL || r->error.code == HFP_E_CONTENT || st->recorded_bytes == 0 || st->total_bytes == 0 ||
-        strstr(r->error.message, "kept"))
+    if ((r->verb != HFP_PULL && r->verb != HFP_ADOPT) || r->error.code == HFP_E_CONTENT || st->recorded_bytes == 0 ||
+        st->total_bytes == 0 || strstr(r->error.message, "kept"))
         return false;
     if (st->recorded_bytes >= st->total_bytes)
         text_fmt(t, "All %s is kept", size_text(a, st->total_bytes));

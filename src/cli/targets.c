@@ -125,11 +125,26 @@ static int check(const struct targets *all, const struct options *o, struct hfp_
     return HFP_OK;
 }
 
+/* adopt: the words are files, and --as says whose. */
+static int read_adopt(struct targets *all, const struct options *o, struct hfp_err *err)
+{
+    if (!o->v[OPT_AS].text || o->args_n == 0)
+        return fault(err, HFP_E_ARG,
+                     "adopt needs files and whose they are: hf-pull adopt FILE... --as ORG/NAME[:PATH].");
+    int rc = add_word(all, o, o->v[OPT_AS].text, err);
+    if (rc == HFP_OK && all->t[0].paths && o->args_n > 1)
+        rc = fault(err, HFP_E_ARG, "--as names one file of the repository, and %zu are to be adopted.", o->args_n);
+    return rc;
+}
+
 int targets_read(struct targets *out, const struct options *o, struct hfp_err *err)
 {
     struct targets all = { 0 };
-    int rc = HFP_OK;
-    for (size_t i = 0; rc == HFP_OK && i < o->args_n; i++)
+    bool adopt = o->verb == HFP_ADOPT;
+    int rc = adopt ? read_adopt(&all, o, err) : HFP_OK;
+    if (rc == HFP_OK && !adopt && o->v[OPT_AS].text)
+        rc = fault(err, HFP_E_ARG, "--as goes with the verb adopt.");
+    for (size_t i = 0; rc == HFP_OK && !adopt && i < o->args_n; i++)
         rc = add_word(&all, o, o->args[i], err);
     if (rc == HFP_OK && o->v[OPT_MODELS_FROM].text)
         rc = add_list(&all, o, o->v[OPT_MODELS_FROM].text, err);

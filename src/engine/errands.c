@@ -76,6 +76,8 @@ static int claim_locked(struct errand_task *e)
     int rc = b->damaged || look.file_wrong_size
                  ? partial_demote(&b->partial, &b->place, b->job->commit, e->unix_s, &b->job->stop, &e->err)
                  : partial_claim(&b->partial, &b->place, b->job->commit, spec->force, e->unix_s, &e->err);
+    if (!rc)
+        rc = adopting_fill(b, &e->err);
     if (!rc && !b->small && b->job->core->config.user.direct_io != HFP_DIRECT_OFF)
         partial_open_direct(b->partial);
     if (!rc)

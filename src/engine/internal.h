@@ -69,6 +69,13 @@ struct spec {
     uint64_t limit_bytes_per_s;
 };
 
+/* One file of another tool that is taken over. */
+struct adopt {
+    char *path;
+    uint64_t size_bytes;
+    const struct listed_file *file; /* what it is, once the listing is known */
+};
+
 struct sample {
     uint64_t ns, received_bytes;
 };
@@ -87,6 +94,10 @@ struct job {
     uint64_t next_ns; /* when the step wants its next turn */
     unsigned busy;    /* tasks in flight that point here or to a blob of ours */
     atomic_bool stop; /* read by long tasks */
+
+    struct adopt *adopt;
+    size_t adopts;
+    const char **adopt_paths; /* of their files: the filter of the plan */
 
     struct store *store;
     char commit[COMMIT_HEX + 1];
@@ -265,6 +276,13 @@ void job_renewed(struct job *job);
 void resolving_turn(struct job *job, uint64_t now_ns);
 void resolving_open(struct job *job, bool create);
 void resolving_retry(struct job *job);
+
+/* adopting.c: the verb adopt, which is a pull that begins with the bytes of other tools' files */
+int adopting_copy_spec(struct job *job, const struct hfp_job_spec *spec, struct hfp_err *err);
+int adopting_look(struct job *job, struct hfp_err *err);  /* on a worker */
+int adopting_match(struct job *job, struct hfp_err *err); /* the listing is there */
+int adopting_fill(struct blob *b, struct hfp_err *err);   /* on a worker; the partial is ours */
+void adopting_done(struct job *job);
 
 /* scanning.c: STEP_SCAN */
 void scanning_turn(struct job *job);

@@ -40,7 +40,7 @@ static bool list_copy(char ***out, const char *const *list)
 
 static int spec_copy(struct spec *out, const struct hfp_job_spec *spec, struct hfp_err *err)
 {
-    *out = (struct spec){ .verb = spec->verb,
+    *out = (struct spec){ .verb = spec->verb == HFP_ADOPT ? HFP_PULL : spec->verb, /* engine/adopting.c */
                           .type = spec->type,
                           .force = spec->force,
                           .offline = spec->offline,
@@ -55,8 +55,13 @@ int core_check(const struct hfp_job_spec *spec, struct hfp_err *err)
 {
     if (!spec->repo)
         return err_set(err, HFP_E_ARG, "repo is missing");
-    if ((unsigned)spec->verb > HFP_INDEX || (unsigned)spec->type > HFP_SPACE)
+    if ((unsigned)spec->verb > HFP_ADOPT || (unsigned)spec->type > HFP_SPACE)
         return err_set(err, HFP_E_ARG, "unknown verb or repository type");
+    if ((spec->verb == HFP_ADOPT) != (spec->adopt && spec->adopt[0]))
+        return err_set(err, HFP_E_ARG, "files to adopt go with the verb adopt, and it with them");
+    if (spec->verb == HFP_ADOPT && ((spec->paths && (spec->paths[0] && (spec->paths[1] || spec->adopt[1]))) ||
+                                    spec->include || spec->exclude || spec->force))
+        return err_set(err, HFP_E_ARG, "adopt takes one path for one file, and neither patterns nor force");
     if (spec->force && spec->offline)
         return err_set(err, HFP_E_ARG, "force and offline exclude one another");
     int rc = name_check_repo(spec->repo, err);
@@ -72,7 +77,10 @@ int job_new(struct job **out, struct core *core, const struct hfp_job_spec *spec
     if (!job)
         return err_nomem(err);
     rc = spec_copy(&job->spec, spec, err);
+    if (!rc)
+        rc = adopting_copy_spec(job, spec, err);
     if (rc) {
+        adopting_done(job);
         spec_done(&job->spec);
         free(job);
         return rc;
@@ -102,6 +110,7 @@ void job_free(struct job *job)
     if (!job)
         return;
     assert(job->busy == 0 && !job->blobs);
+    adopting_done(job);
     api_free(job->api);
     group_free(job->group);
     xet_session_free(job->xet);

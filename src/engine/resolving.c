@@ -36,6 +36,8 @@ static void open_run(struct task *t)
                                .no_symlinks = job->core->config.user.no_symlinks,
                                .shared_blobs = !job->core->config.user.no_shared_blobs &&
                                                job->core->config.user.xet != HFP_XET_OFF };
+    if (!o->create && adopting_look(o->job, &o->err) != HFP_OK)
+        return;
     if (store_open(&o->store, &spec, &o->err) != HFP_OK)
         return;
     if (ref_read(o->local_commit, &o->ref_unix_s, o->store, job->spec.revision, &o->ref_err) != HFP_OK)

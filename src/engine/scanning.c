@@ -226,7 +226,12 @@ void scanning_turn(struct job *job)
     struct hfp_err err;
     if (!job->step_begun) {
         job->step_begun = true;
-        struct filter filter = { (const char *const *)job->spec.paths, (const char *const *)job->spec.include,
+        if (job->adopts && adopting_match(job, &err) != HFP_OK) {
+            job_end(job, &err);
+            return;
+        }
+        const char *const *paths = job->adopts ? job->adopt_paths : (const char *const *)job->spec.paths;
+        struct filter filter = { paths, (const char *const *)job->spec.include,
                                  (const char *const *)job->spec.exclude };
         if (plan_new(&job->plan, job->listing, &filter, job->spec.force, &err) != HFP_OK) {
             job_end(job, &err);

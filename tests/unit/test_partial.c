@@ -6,7 +6,7 @@
  * locks are void or applied where they work, digests beyond the data believed, counted or left on disk, the short last
  * block counted as a whole one, adopted_blocks not
  * written, a read error taken for damage (faults), an owner from before a reboot waited for, small files given digests,
- * the sweeps removing a living owner's files or ignoring the lock, empty leftovers not dropped (many_kills). */
+ * adopt without its mark in the header or over recorded blocks, the sweeps removing a living owner's files or ignoring the lock, empty leftovers not dropped (many_kills). */
 #include "cache/leftovers.h"
 #include "cache/lock.h"
 #include "cache_fixture.h"
@@ -534,11 +534,49 @@ static void local_folder(void)
     store_free(s);
 }
 
+/* Another tool's file beside what is recorded: gaps are filled, nothing recorded is touched, and after a death what was
+ * copied is still a guess. */
+static void adopted(void)
+{
+    struct store *s = fx_store();
+    struct place *p = fx_place(s, SIZE, 1, "x");
+    struct partial *pt = NULL;
+    static uint8_t bytes[SIZE], got[MIB];
+    memset(bytes, 0xAB, sizeof bytes);
+    int fd = open(fx_path("other"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || pwrite(fd, bytes, SIZE - MIB, MIB) != SIZE - MIB) /* its first block is a hole */
+        abort();
+    claim(&pt, p);
+    fx_fill(pt, 2, 3, 1);
+    partial_close(pt, true);
+    claim(&pt, p);
+    atomic_bool stop = false;
+    _Atomic uint64_t read_bytes = 0;
+    struct partial_source from = { .fd = fd, .name = "other", .stop = &stop, .read_bytes = &read_bytes };
+    CHECK(partial_adopt(pt, &from, NULL) == HFP_OK && pt->guessed_blocks == 3 && !bit_get(pt->guessed, 0) &&
+              bit_get(pt->guessed, 1) && !bit_get(pt->guessed, 2) && bit_get(pt->guessed, 3) && bit_get(pt->guessed, 4),
+          "adopted: what we have not, and no hole");
+    CHECK(pread(pt->fd, got, MIB, 2 * MIB) == (ssize_t)MIB && got[5] != 0xAB &&
+              pread(pt->fd, got, MIB, 3 * MIB) == (ssize_t)MIB && got[5] == 0xAB,
+          "what was recorded stays as it is");
+    CHECK(atomic_load(&read_bytes) == 2 * MIB + 1000, "the work is counted");
+    partial_close(pt, true);
+    claim(&pt, p);
+    CHECK(pt->recorded_blocks == 1 && pt->guessed_blocks == 3, "after the end of the process it is a guess still");
+    stop = true;
+    bit_clear(pt->guessed, 1);
+    CHECK(partial_adopt(pt, &from, NULL) == HFP_E_CANCELLED, "it stops when told");
+    partial_close(pt, false);
+    close(fd);
+    free(p);
+    store_free(s);
+}
+
 int main(void)
 {
-    static void (*const tests[])(void) = { kept_and_claimed, lost_data,    foreign,    damaged_digests,
-                                           several,          many_kills,   void_locks, living_process,
-                                           reserve,          local_folder, faults };
+    static void (*const tests[])(void) = { kept_and_claimed, lost_data, foreign,      damaged_digests,
+                                           several,          adopted,   many_kills,   void_locks,
+                                           living_process,   reserve,   local_folder, faults };
     for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
         fx_fresh("/tmp");
         tests[i]();
