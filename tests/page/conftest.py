@@ -22,7 +22,7 @@ from lab import Lab  # noqa: E402
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 # Figures beside the jobs: the page does without them.
 NOT_THERE = ("/api/v1/foreign", "/api/system/network")
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)  # a machine that does other things too
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ function LimitGroup({ settings, save }: { settings: Settings; save: Save }) {
       </p>
       <NumberField
         label="All downloads together"
-        hint="2M, 500K, 1.5MB; empty or off for none. The timetable goes before it."
+        hint="2M, 500K, 1.5MB; empty or off for none. The lower of this and the timetable holds."
         value={rateInput(settings.limit_bytes_per_s)}
         placeholder="off"
         read={parseRate}
