@@ -123,6 +123,7 @@ struct group {
     struct fetch *fetches;
     uint32_t running;
     bool paused, over;
+    bool served;        /* in this turn: nothing more of it can be started */
     uint64_t paused_ns; /* since when */
     uint64_t last_byte_ns;
     const char *trying;

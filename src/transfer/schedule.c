@@ -236,18 +236,29 @@ static bool group_may_start(const struct group *g, uint64_t now_ns)
     return !g->paused && !g->over && g->patience->wait_until_ns <= now_ns;
 }
 
+/* No job starves beside another: who has the fewest connections comes first, and then who has waited longest for a byte. */
+static struct group *hungriest(struct transfer *t)
+{
+    struct group *best = NULL;
+    for (struct group *g = t->groups; g; g = g->next) {
+        if (g->served)
+            continue;
+        bool fewer = !best || g->running < best->running;
+        if (fewer || (g->running == best->running && g->last_byte_ns < best->last_byte_ns))
+            best = g;
+    }
+    return best;
+}
+
 void schedule(struct transfer *t, uint64_t now_ns)
 {
     for (struct group *g = t->groups; g; g = g->next)
         if (group_may_start(g, now_ns))
             group_rounds(g, now_ns);
-    bool any = true; /* one for each group in turn: no job starves beside another */
-    while (any) {
-        any = false;
-        for (struct group *g = t->groups; g; g = g->next)
-            if (group_may_start(g, now_ns))
-                any |= group_start_one(g, now_ns);
-    }
+    for (struct group *g = t->groups; g; g = g->next)
+        g->served = !group_may_start(g, now_ns);
+    for (struct group *g; (g = hungriest(t));)
+        g->served = !group_start_one(g, now_ns);
 }
 
 uint64_t schedule_next_ns(const struct transfer *t, uint64_t now_ns)

@@ -585,6 +585,15 @@ static void test_groups(void)
     group_pause(w.group[0].group, false);
     CHECK(tw_run(&w, 20), "both end %s", w.fault);
     CHECK(tw_end(&w), "groups: nothing is left over %s", w.fault);
+
+    tw_begin(&w, tw_good, (struct tw_options){ .seed = 3, .max_connections = 1, .chunk_bytes = 4 * MB });
+    tw_group_new(&w, 1, 0);
+    tw_add_all(&w, 0, 60 * MB);
+    tw_add_all(&w, 1, 60 * MB);
+    tw_run(&w, 1.5);
+    ra = group_stats(w.group[0].group)->received_bytes, rb = group_stats(w.group[1].group)->received_bytes;
+    CHECK(ra >= 4 * MB && rb >= 4 * MB, "one connection serves two jobs in turn: %" PRIu64 " and %" PRIu64, ra, rb);
+    CHECK(tw_run(&w, 60) && tw_end(&w), "and both end %s", w.fault);
 }
 
 static void test_renew_and_free(void)
