@@ -172,6 +172,8 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
         return snprintf(text, n, "%.160s", g.why.message), HFP_WAIT_RETRY;
     if (g.running > 0) /* not yet called silent one by one, and nothing of ours holds them up */
         return snprintf(text, n, "no bytes on %u connections", g.running), HFP_WAIT_SILENCE;
+    if (g.waiting > 0) /* nothing has failed: other jobs have the connections */
+        return snprintf(text, n, "waiting for a free connection"), HFP_WAIT_CONNECT;
     bool moves = ns_since(now_ns, MAX(job->hash_seen_ns, job->read_seen_ns)) < DISK_SLOW_NS;
     return hashes(job) && moves ? (snprintf(text, n, "hashing"), HFP_WAIT_HASH) : reason_disk(job, text, n);
 }
@@ -211,7 +213,7 @@ static void stalls(struct job *job, uint64_t now_ns)
 {
     struct hfp_status *s = &job->status;
     uint64_t passed_ns = ns_since(now_ns, job->tick_ns);
-    bool stays = job->ending && s->stalled; /* to end is not to recover */
+    bool stays = job->ending && (s->stalled || !job->cancelled); /* to end is not to recover */
     uint64_t quiet_ns = stays ? s->quiet_ns + passed_ns : ns_since(now_ns, last_byte(job));
     s->quiet_ns = quiet_ns;
     bool moving = job->step == STEP_RUN && (s->state == HFP_DOWNLOADING || s->state == HFP_REPAIRING ||
