@@ -25,8 +25,9 @@ void check_taken(const struct exchange *x, uint64_t at, uint64_t n)
 static bool nothing_is_thrown_away(void)
 {
     const struct sim_faults *f = &sim->faults;
-    return sim->honest && !f->steer && !f->hold && !f->cancel && !f->suspend && !f->shift_range && !f->ignore_range &&
-           !f->wrong_total && !f->crash && !f->full_disk && !f->slow_disk && !f->drag && sim->incarnation == 0;
+    return sim->honest && !f->xet && !f->steer && !f->hold && !f->cancel && !f->suspend && !f->shift_range &&
+           !f->ignore_range && !f->wrong_total && !f->crash && !f->full_disk && !f->slow_disk && !f->drag &&
+           sim->incarnation == 0;
 }
 
 /* A block whose record was on the disk is not asked for again, as long as nobody lied. */

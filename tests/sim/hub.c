@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What Hub and CDN answer: the Hub at hub.sim, the CDN at cdn.sim. The seed decides when they are busy, broken or lying. */
+/* What Hub, CDN and Xet store answer: hub.sim, cdn.sim, cas.sim and xorb.sim. The seed decides when they are busy, broken or lying. */
 
 static void answer_text(struct exchange *x, int status, char *text)
 {
@@ -24,12 +24,15 @@ static char *tree_text(const struct sim_tree *t, unsigned from, unsigned to)
     char *text = strdup("["), *next;
     for (unsigned i = from; i < to; i++) {
         const struct sim_file *f = t->entry[i].file;
-        char lfs[200] = "";
+        char lfs[200] = "", xet[90] = "", hash[XET_HASH_TEXT];
         if (f->lfs)
             snprintf(lfs, sizeof lfs, ",\"lfs\":{\"oid\":\"%s\",\"size\":%" PRIu64 ",\"pointerSize\":130}", f->etag,
                      f->size_bytes);
-        if (asprintf(&next, "%s%s{\"type\":\"file\",\"path\":\"%s\",\"size\":%" PRIu64 ",\"oid\":\"%.40s\"%s}", text,
-                     i > from ? "," : "", t->entry[i].path, f->size_bytes, f->etag, lfs) < 0)
+        xet_hash_text(hash, &f->xet_hash);
+        if (f->xet)
+            snprintf(xet, sizeof xet, ",\"xetHash\":\"%s\"", hash);
+        if (asprintf(&next, "%s%s{\"type\":\"file\",\"path\":\"%s\",\"size\":%" PRIu64 ",\"oid\":\"%.40s\"%s%s}", text,
+                     i > from ? "," : "", t->entry[i].path, f->size_bytes, f->etag, lfs, xet) < 0)
             abort();
         free(text);
         text = next;
@@ -65,29 +68,37 @@ static bool ignores_range(void)
     return sim_chance(sim->faults.ignore_range > 80 ? 1000 : sim->faults.ignore_range);
 }
 
-static void answer_bytes(struct exchange *x, struct sim_file *f)
+/* The range that was asked for, of a file or of a xorb. */
+static void answer_object(struct exchange *x, const uint8_t *bytes, uint64_t n)
 {
     const struct http_request *r = x->request;
     bool part = r->ranged && !ignores_range();
-    x->file = f;
+    x->bytes = bytes;
     headers_init(&x->headers, part ? 206 : 200);
     x->pos = part ? r->first : 0;
-    x->end = part ? MIN(r->last + 1, f->size_bytes) : f->size_bytes;
+    x->end = part ? MIN(r->last + 1, n) : n;
     bend_range(x, part);
     x->headers.content_length = sim_chance(sim->faults.lengthless) ? UINT64_MAX : x->end - x->pos;
-    snprintf(x->headers.etag, sizeof x->headers.etag, "cdn-%.48s", f->etag);
-    bool other = sim_chance(sim->faults.wrong_total); /* the part of a file of another size */
+    bool other = sim_chance(sim->faults.wrong_total); /* the part of an object of another size */
     if (part)
         x->headers.range = (struct content_range){ .present = true,
                                                    .total_known = true,
                                                    .first = x->pos,
                                                    .last = x->end - 1,
-                                                   .total = f->size_bytes + (other ? 1 + sim_random(9) : 0) };
-    bool lies = sim_chance(sim->faults.lie) || (sim->faults.lying_address && x->cdn && x->address == 2);
+                                                   .total = n + (other ? 1 + sim_random(9) : 0) };
+    bool lies = sim_chance(sim->faults.lie) ||
+                (sim->faults.lying_address && (x->at == AT_CDN || x->at == AT_XORBS) && x->address == 2);
     if (lies && x->end > x->pos) {
         x->flip_at = x->pos + sim_random(x->end - x->pos);
         sim->lies_told++;
     }
+}
+
+static void answer_bytes(struct exchange *x, struct sim_file *f)
+{
+    x->file = f;
+    answer_object(x, f->content, f->size_bytes);
+    snprintf(x->headers.etag, sizeof x->headers.etag, "cdn-%.48s", f->etag);
 }
 
 static void answer_redirect(struct exchange *x, const struct sim_file *f, unsigned hop)
@@ -123,9 +134,25 @@ static void decide_info(struct exchange *x, const char *url)
     answer_text(x, t ? 200 : 404, t ? text : strdup("no"));
 }
 
+static void decide_token(struct exchange *x)
+{
+    char *text = NULL;
+    uint64_t ends_s = 1700000000 + sim->now_ns / NS_PER_S + sim_random(3600); /* run.c has this wall clock */
+    if (asprintf(&text, "{\"accessToken\":\"cas_%u\",\"casUrl\":\"http://cas.sim/%s\",\"exp\":%" PRIu64 "}",
+                 sim->cas_token, repo_names[x->repo], ends_s) < 0)
+        abort();
+    answer_text(x, 200, text);
+}
+
 static void decide_hub(struct exchange *x, const char *url)
 {
     const char *rest = NULL;
+    if (!x->request->token || strcmp(x->request->token, "hf_secret") != 0)
+        sim_fail("P6: the Hub gets the token %s", x->request->token ? x->request->token : "of nobody");
+    if (strstr(url, "/xet-read-token/")) {
+        decide_token(x);
+        return;
+    }
     if (strstr(url, "/revision/")) {
         decide_info(x, url);
         return;
@@ -163,6 +190,43 @@ static void decide_cdn(struct exchange *x, const char *url)
         answer_bytes(x, f);
 }
 
+static void decide_cas(struct exchange *x, const char *url)
+{
+    const struct http_request *r = x->request;
+    char token[32];
+    struct sim_file *f = xorbs_file(url);
+    if (!r->token || strncmp(r->token, "cas_", 4) != 0)
+        sim_fail("P6: the CAS gets the token %s", r->token ? r->token : "of nobody");
+    if (sim_chance(sim->faults.expire))
+        sim->cas_token++;
+    snprintf(token, sizeof token, "cas_%u", sim->cas_token);
+    if (r->token && strcmp(r->token, token) != 0)
+        answer_text(x, 401, strdup("over"));
+    else if (!f || (r->ranged && r->first >= f->size_bytes))
+        answer_text(x, 404, strdup("no"));
+    else
+        answer_text(x, 200,
+                    xorbs_reconstruction(f, x->repo, r->ranged ? r->first : 0,
+                                         r->ranged ? MIN(r->last, f->size_bytes - 1) : f->size_bytes - 1));
+}
+
+static void decide_xorb(struct exchange *x, const char *url)
+{
+    const struct http_request *r = x->request;
+    struct sim_signed s;
+    const struct sim_xorb *o = xorbs_signed(url, &s);
+    if (r->token)
+        sim_fail("P6: the token %s went to a signed location", r->token);
+    if (o && (!r->ranged || r->first < s.first || r->last > s.last))
+        sim_fail("P7: bytes %" PRIu64 " to %" PRIu64 " are not in the signed range", r->first, r->last);
+    if (sim_chance(sim->faults.expire))
+        sim->generation++;
+    if (!o || s.generation != sim->generation)
+        answer_text(x, 403, strdup("expired"));
+    else
+        answer_object(x, o->data, o->n);
+}
+
 struct sim_file *hub_asked_for(const char *url, unsigned *repo)
 {
     char etag[65] = "";
@@ -171,6 +235,11 @@ struct sim_file *hub_asked_for(const char *url, unsigned *repo)
         snprintf(etag, sizeof etag, "%.*s", (int)strcspn(url + 20, "?"), url + 20);
         *repo = r ? MIN((unsigned)strtoul(r + 3, NULL, 10), SIM_REPOS - 1) : 0;
         return world_etag(etag);
+    }
+    struct sim_signed s;
+    if (xorbs_signed(url, &s)) {
+        *repo = s.repo;
+        return NULL;
     }
     struct sim_tree *t = strstr(url, "/resolve/") ? world_tree(url, &rest) : NULL;
     *repo = t ? t->repo : 0;
@@ -228,8 +297,12 @@ void hub_decide(struct exchange *x)
     } else if (sim_chance(sim->faults.portal)) {
         answer_text(x, 200, strdup("<html>log in</html>"));
         x->headers.html = true;
-    } else if (x->cdn) {
+    } else if (x->at == AT_CDN) {
         decide_cdn(x, url);
+    } else if (x->at == AT_CAS) {
+        decide_cas(x, url);
+    } else if (x->at == AT_XORBS) {
+        decide_xorb(x, url);
     } else {
         decide_hub(x, url);
     }

@@ -14,6 +14,7 @@
  * plan, tasks and contents under way. The worst seen in 300,000 worlds is in docs/reliability.md. */
 #define HEAP_FIXED_MAX (2048u << 10)
 #define HEAP_JOB_MAX (1024u << 10)
+#define HEAP_XET_MAX (3072u << 10) /* and so much for each job that decodes: three files, each with its decoder */
 
 static size_t held, most;
 static unsigned buffers, spare_count;
@@ -25,7 +26,7 @@ static void count(void *p)
     if (held <= most)
         return;
     most = held;
-    if (sim && held > HEAP_FIXED_MAX + sim->jobs * (size_t)HEAP_JOB_MAX)
+    if (sim && held > HEAP_FIXED_MAX + sim->jobs * (size_t)(HEAP_JOB_MAX + (sim->faults.xet ? HEAP_XET_MAX : 0)))
         sim_fail("P5: %zu bytes of heap for %u jobs", held, sim->jobs);
 }
 

@@ -72,7 +72,8 @@ struct machine {
     uint64_t fired;
 };
 
-static const char *const addresses[] = { "cdn.sim:80:10.0.1.1,10.0.1.2", "hub.sim:80:10.0.0.1", NULL };
+static const char *const addresses[] = { "cdn.sim:80:10.0.1.1,10.0.1.2", "hub.sim:80:10.0.0.1", "cas.sim:80:10.0.2.1",
+                                         "xorb.sim:80:10.0.3.1,10.0.3.2", NULL };
 
 static bool boot(struct machine *m)
 {
@@ -86,6 +87,9 @@ static bool boot(struct machine *m)
                   .max_connections = sim->max_connections,
                   .max_rounds = sim->max_rounds,
                   .max_rounds_given = sim->rounds_given,
+                  .xet = sim->faults.xet == 2   ? HFP_XET_ON
+                         : sim->faults.xet == 1 ? HFP_XET_AUTO
+                                                : HFP_XET_OFF,
                   .chunk_bytes = 8 * BLOCK_BYTES,
                   .log = log_line,
                   .log_level = sim->trace ? HFP_LOG_TRACE : -1 },

@@ -7,7 +7,7 @@
  *   main.c    seeds, switches, replay        run.c     one life: incarnations, crashes, the loop
  *   shrink.c  a smaller world that fails     people.c  jobs and what people do to them: pause, limit, cancel
  *   heap.c    what happens when              world.c   repositories, the truth about them; the faults of a run
- *   wire.c    struct http: how it comes      hub.c     what Hub and CDN answer
+ *   wire.c    struct http: how it comes      hub.c     what Hub and CDN answer; xorbs.c: and the Xet store
  *   workers.c struct work                    disk*.c   struct io_ops: files, what is durable, legal crash states
  *   memory.c  the library's memory           check.c, progress.c, truth.c: the promises, as assertions of their own */
 #ifndef HFP_TESTS_SIM_H
@@ -20,6 +20,7 @@
 #include "engine/events.h"
 #include "net/http.h"
 #include "net/retry.h"
+#include "xet/hash.h"
 
 #include <stdio.h>
 
@@ -70,7 +71,8 @@
     X(cancel, 8, 1)                                                                                                    \
     X(suspend, 10, 1)                                                                                                  \
     X(rot, 8, 3)    /* a finished file is damaged afterwards: in place, by a copy, or only copied */                   \
-    X(others, 3, 2) /* jobs beside the first */
+    X(others, 3, 2) /* jobs beside the first */                                                                        \
+    X(xet, 0, 2)    /* files are in the Xet store: 1 goes there when HTTP fails, 2 at once. Drawn in world_make() */
 
 struct sim_faults {
 #define X(name, one_in, most) unsigned name;
@@ -90,6 +92,23 @@ struct sim_switches {
     uint64_t shuffle;             /* another course of events in the same world */
 };
 
+struct sim_chunk {
+    uint64_t at; /* its record in the xorb */
+    uint32_t bytes;
+};
+
+struct sim_xorb {
+    struct xet_hash hash;
+    struct sim_chunk *chunk;
+    unsigned chunks;
+    uint8_t *data;
+    uint64_t n;
+};
+
+struct sim_term {
+    unsigned xorb, start, end; /* of which file the xorb is; chunks */
+};
+
 /* One content. Arrays by repository, for each has its own folder of blobs. */
 struct sim_file {
     char etag[65];
@@ -99,6 +118,11 @@ struct sim_file {
     struct content_id id;
     uint8_t *recorded[SIM_REPOS];  /* per block: was recorded when an incarnation or a job ended */
     uint16_t *taken_to[SIM_REPOS]; /* per block: bytes of it received in this incarnation */
+    bool xet;                      /* how it lies in the Xet store */
+    struct xet_hash xet_hash;
+    struct sim_term *term;
+    unsigned terms;
+    struct sim_xorb xorb; /* of the chunks that no earlier file has */
 };
 
 /* What one revision of a repository lists. */
@@ -155,7 +179,7 @@ struct sim {
     unsigned max_connections, max_rounds;
     bool rounds_given;
     uint64_t rtt_ns, rate_bytes_per_s, wire_free_ns; /* shared line */
-    uint32_t generation;                             /* of signed locations */
+    uint32_t generation, cas_token;                  /* of signed locations; of what the CAS takes */
     unsigned incarnation, streams, silent, requests_open;
     uint64_t start_ns; /* of the incarnation */
     bool dead;         /* the process was killed: nothing it does counts */
@@ -207,20 +231,34 @@ struct exchange {
     struct http_request *request; /* NULL: cancelled */
     unsigned pending;             /* heap events that point here */
     enum { OPENING, ASKING, SENDING } phase;
-    bool held, streaming, creeps, cdn;
+    bool held, streaming, creeps;
+    enum { AT_HUB, AT_CDN, AT_CAS, AT_XORBS } at;
     unsigned address, repo; /* last digit */
     struct http_headers headers;
-    char *text; /* body of an API answer; NULL: bytes of a file */
-    struct sim_file *file;
-    uint64_t pos, end; /* of the body: offsets in text or in the file */
+    char *text;            /* body of an API answer; NULL: bytes of an object */
+    const uint8_t *bytes;  /* of a file or of a xorb */
+    struct sim_file *file; /* NULL: not a file's */
+    uint64_t pos, end;     /* of the body: offsets in text or in the object */
     enum { WHOLE, RESETS, SHORTENS, STALLS, PAUSES } broken;
     uint64_t break_at;
-    uint64_t flip_at; /* offset in the file of a wrong bit, UINT64_MAX: none */
+    uint64_t flip_at; /* offset in the object of a wrong bit, UINT64_MAX: none */
     bool silent;      /* it stalled, and is counted */
+    bool second;      /* asked for what a silent one owes */
     uint64_t silent_ns;
 };
 void hub_decide(struct exchange *x);
 struct sim_file *hub_asked_for(const char *url, unsigned *repo); /* the file whose bytes this URL leads to, or NULL */
+
+/* xorbs.c: files in the Xet store */
+struct sim_signed {
+    unsigned generation, repo;
+    uint64_t first, last; /* of the xorb */
+};
+void xorbs_add(struct sim_file *f, unsigned i); /* may change its content: chunks of earlier files */
+void xorbs_free(struct sim_file *f);
+char *xorbs_reconstruction(const struct sim_file *f, unsigned repo, uint64_t first, uint64_t last);
+struct sim_file *xorbs_file(const char *url); /* whose reconstruction is asked for */
+const struct sim_xorb *xorbs_signed(const char *url, struct sim_signed *out);
 
 /* workers.c */
 struct work *workers_new(void);

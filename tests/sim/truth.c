@@ -49,9 +49,9 @@ static struct sim_file *notebook_of(const char *name, const uint8_t *data, uint6
 {
     const char *dot = strchr(name, '.'), *tail = strstr(name, ".digests");
     struct digests_proof proof;
-    if (!dot || !tail || size_bytes < DIGESTS_HEADER_BYTES)
+    if (!dot || !tail)
         return NULL;
-    if (digests_decode(info, &proof, data) != HFP_OK) {
+    if (size_bytes < DIGESTS_HEADER_BYTES || digests_decode(info, &proof, data) != HFP_OK) {
         sim->torn = true;
         sim->honest =
             false; /* torn, by a kill inside a short write too: then holes beside the blocks are a guess as well */

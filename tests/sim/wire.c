@@ -10,7 +10,8 @@
  * decided by the seed: when it opens, how its body comes and where it breaks. What it says is in hub.c. */
 
 #define BODY_MAX 16384
-#define PLACES_MAX 24 /* learned concurrency, hedges and a call of the API for each job stay below */
+#define PLACES_MAX                                                                                                     \
+    40 /* learned concurrency, hedges, calls of the API for each job and of the CAS for each file stay below */
 /* design 5: a silent range is asked for elsewhere after 5 or 30 s. So long after its last byte it was, or it is cut. */
 #define SILENCE_MAX_NS (65 * NS_PER_S)
 
@@ -64,16 +65,16 @@ static void end(struct exchange *x, enum hfp_code code)
 static bool silence_is_excused(const struct exchange *x)
 {
     const struct sim_faults *f = &sim->faults;
-    return sim->silent > 2 || sim->dead || f->steer || f->hold || f->suspend || f->slow_disk || f->drag || f->busy ||
-           f->throttle || f->refuse || f->black_hole || f->dns || f->outage || f->cancel || sim->max_rounds < 60 ||
-           x->held;
+    return sim->silent > 2 || sim->dead || f->xet || f->steer || f->hold || f->suspend || f->slow_disk || f->drag ||
+           f->busy || f->throttle || f->refuse || f->black_hole || f->dns || f->outage || f->cancel ||
+           sim->max_rounds < 60 || x->held;
 }
 
 /* P3: a connection that fails its deadline loses its range to another one. */
 static void judge_silence(void *arg)
 {
     struct exchange *x = arg;
-    if (x->request && x->silent && x->file && !silence_is_excused(x))
+    if (x->request && x->silent && x->file && !x->second && !silence_is_excused(x))
         sim_fail("P3: byte %" PRIu64 " of %.12s was not asked for elsewhere %.0f s after its connection fell silent",
                  x->pos, x->file->etag, (double)(sim->now_ns - x->silent_ns) / 1e9);
     x->pending--;
@@ -89,17 +90,24 @@ static void fall_silent(struct exchange *x)
     heap_add(sim->now_ns + SILENCE_MAX_NS, judge_silence, x);
 }
 
-/* Somebody else was asked for what the silent one owes. */
-static void asked_elsewhere(const struct wire *w, const struct sim_file *f, unsigned repo, uint64_t first,
+/* Somebody else is asked for what a silent one owes. Two are enough: when the second falls silent too, both live on until
+ * their time is over (design: the silent one lives until --timeout). True: this is a second. */
+static bool asked_elsewhere(const struct wire *w, const struct sim_file *f, unsigned repo, uint64_t first,
                             uint64_t last)
 {
+    bool second = false;
     for (unsigned i = 0; i < PLACES_MAX; i++) {
         struct exchange *x = w->open[i];
-        if (!x || !x->silent || x->file != f || x->repo != repo || x->pos < first || x->pos > last)
+        if (!x || !x->request || x->silent_ns == 0 || x->file != f || x->repo != repo)
             continue;
+        uint64_t owes = MAX(x->pos, x->request->ranged ? x->request->first : 0); /* before it is what it skips */
+        if (owes < first || owes > last)
+            continue;
+        second = true;
+        sim->silent -= x->silent;
         x->silent = false;
-        sim->silent--;
     }
+    return second;
 }
 
 /* ---- how it comes ---- */
@@ -149,7 +157,7 @@ static void handed(struct exchange *x, enum http_take take, uint64_t n)
         check_taken(x, x->pos, n);
     if (take != HTTP_PAUSE) {
         sim->byte_ns[x->repo] = sim->now_ns;
-        sim->got_bytes[x->repo] += x->file ? n : 0;
+        sim->got_bytes[x->repo] += x->text ? 0 : n;
     }
     if (!x->request) /* cancelled inside */
         return;
@@ -177,7 +185,7 @@ static void send_piece(struct exchange *x)
     n = MIN(n, x->end - x->pos);
     if (x->broken != WHOLE)
         n = MIN(n, x->break_at - x->pos);
-    const uint8_t *from = x->text ? (const uint8_t *)x->text : x->file->content;
+    const uint8_t *from = x->text ? (const uint8_t *)x->text : x->bytes;
     memcpy(piece, from + x->pos, (size_t)n);
     if (!x->text && x->flip_at >= x->pos && x->flip_at < x->pos + n)
         piece[x->flip_at - x->pos] ^= 1;
@@ -192,7 +200,7 @@ static bool dark(void)
 static void open_it(struct exchange *x)
 {
     struct http_peer peer = { .port = 80, .rtt_us = (uint32_t)(sim->rtt_ns / 1000) };
-    snprintf(peer.address, sizeof peer.address, "10.0.%u.%u", x->cdn ? 1 : 0, x->address);
+    snprintf(peer.address, sizeof peer.address, "10.0.%u.%u", x->at, x->address);
     if (sim_chance(sim->faults.dns))
         end(x, HFP_E_DNS);
     else if (dark() || sim_chance(sim->faults.refuse))
@@ -256,6 +264,16 @@ static void forget_ended(struct wire *w)
         }
 }
 
+static unsigned at_of(const char *url)
+{
+    static const char *const hosts[] = { "http://hub.sim/", "http://cdn.sim/", "http://cas.sim/", "http://xorb.sim/" };
+    for (unsigned i = 0; i < ARRAY_LEN(hosts); i++)
+        if (strncmp(url, hosts[i], strlen(hosts[i])) == 0)
+            return i;
+    sim_fail("asked for %s, which nobody named", url);
+    return AT_HUB;
+}
+
 static int start(struct http *h, struct http_request *r, struct hfp_err *err)
 {
     struct wire *w = (struct wire *)h;
@@ -267,10 +285,10 @@ static int start(struct http *h, struct http_request *r, struct hfp_err *err)
         repo = strstr(r->url, repo_names[i]) ? i : repo;
     x->repo = repo;
     x->request = r;
-    x->cdn = strncmp(r->url, "http://cdn.sim/", 15) == 0;
-    x->address = r->connect_to ? (unsigned)(r->connect_to[strlen(r->connect_to) - 1] - '0')
-                 : x->cdn      ? 1 + (unsigned)sim_random(2)
-                               : 1;
+    x->at = at_of(r->url);
+    x->address = r->connect_to                          ? (unsigned)(r->connect_to[strlen(r->connect_to) - 1] - '0')
+                 : x->at == AT_CDN || x->at == AT_XORBS ? 1 + (unsigned)sim_random(2)
+                                                        : 1;
     r->impl = x;
     x->pending++; /* for the list */
     forget_ended(w);
@@ -282,8 +300,9 @@ static int start(struct http *h, struct http_request *r, struct hfp_err *err)
                  last = r->ranged ? MIN(r->last, f->size_bytes - 1) : f->size_bytes - 1;
         sim->file_requests++;
         check_request(f, repo, first, last);
-        asked_elsewhere(w, f, repo, first, last);
+        x->second = asked_elsewhere(w, f, repo, first, last);
     }
+    sim->file_requests += x->at == AT_XORBS && !sim->dead;
     later(x, sim->rtt_ns + (sim_chance(sim->faults.slow_open) ? sim_random(20 * NS_PER_S) : 0));
     return HFP_OK;
 }

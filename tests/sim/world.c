@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XET_ONE_IN 8 /* worlds with files in the Xet store: one in so many for each way of using it */
+
 const char *const repo_names[SIM_REPOS] = { "one", "two" };
 
 const char *const sim_fault_names[] = {
@@ -58,6 +60,8 @@ static void make_file(struct sim_file *f, unsigned i, bool large)
         f->size_bytes = MIN(f->size_bytes, sim->switches.blocks * BLOCK_BYTES);
     f->content = malloc((size_t)f->size_bytes + 8);
     fill(f->content, f->size_bytes, sim->seed * 1000 + i);
+    if (sim->faults.xet && f->lfs && f->size_bytes > 0 && sim_random(5) > 0)
+        xorbs_add(f, i);
     digest_new(&d, f->lfs ? DIGEST_SHA256 : DIGEST_GIT_SHA1, f->size_bytes, &err);
     digest_add(d, f->content, (size_t)f->size_bytes, &err);
     digest_end(d, &f->id, &err);
@@ -97,22 +101,31 @@ static void make_tree(struct sim_tree *t, unsigned number)
 
 static unsigned some(unsigned one_in, unsigned most)
 {
+    if (one_in == 0)
+        return 0;
     uint64_t coin = sim_random(one_in), value = sim_random(most); /* both drawn: a switch moves nothing else */
     return coin == 0 ? 1 + (unsigned)value : 0;
+}
+
+static bool is_trouble(struct sim_faults *f, unsigned number)
+{
+    return fault_at(f, number) != &f->others && fault_at(f, number) != &f->xet;
 }
 
 /* Each run has a few kinds of trouble, not all: rare meetings of two are found by many seeds, not by noise in each. */
 static void make_faults(struct sim_faults *f)
 {
+    unsigned xet = f->xet;
 #define X(name, one_in, most) f->name = some(one_in, most);
     SIM_FAULTS(X)
 #undef X
+    f->xet = xet;
     f->until_ns = SIM_START_NS + sim_random(sim_random(3) == 0 ? 3600 * NS_PER_S : 120 * NS_PER_S);
     f->dark_ns = SIM_START_NS + sim_random(20 * NS_PER_S);
     f->punish = (unsigned)sim_random(PUNISHMENTS);
     bool calm = sim_random(10) == 0; /* some worlds are healthy: in them nothing may be called stalled or broken */
     for (unsigned i = 0; i < sim_fault_count; i++)
-        if ((calm && fault_at(f, i) != &f->others) || sim->switches.without >> i & 1)
+        if ((calm && is_trouble(f, i)) || sim->switches.without >> i & 1)
             *fault_at(f, i) = 0;
     if (!f->crash)
         f->power = 0;
@@ -122,7 +135,7 @@ static void make_faults(struct sim_faults *f)
     f->until_ns = MAX(f->until_ns, f->bright_ns);
     sim->calm = true;
     for (unsigned i = 0; i < sim_fault_count; i++)
-        sim->calm &= *fault_at(f, i) == 0 || fault_at(f, i) == &f->others;
+        sim->calm &= *fault_at(f, i) == 0 || !is_trouble(f, i);
 }
 
 /* The first job is a plain pull of everything; the others are what people run beside it. */
@@ -144,6 +157,8 @@ void world_make(uint64_t seed, const struct sim_switches *switches)
 {
     sim->seed = sim->random = seed;
     sim->switches = *switches;
+    uint64_t store = random_next(&(uint64_t){ seed ^ UINT64_C(0x2545F4914F6CDD1D) }) % XET_ONE_IN;
+    sim->faults.xet = store > 1 || switches->without >> (sim_fault_count - 1) & 1 ? 0 : 1 + (unsigned)store;
     sim->now_ns = SIM_START_NS;
     sim->ops_left = sim->starves_ns = UINT64_MAX;
     sim->files = 1 + (unsigned)sim_random(sim_random(3) == 0 ? SIM_FILES_MAX : 5);
@@ -173,7 +188,7 @@ void world_make(uint64_t seed, const struct sim_switches *switches)
 
 void world_healthy(void)
 {
-    sim->faults = (struct sim_faults){ 0 };
+    sim->faults = (struct sim_faults){ .xet = sim->faults.xet };
     sim->max_rounds = 60;
     sim->healthy = true;
     disk_set_capacity(UINT64_MAX / 2);
@@ -183,6 +198,7 @@ void world_free(void)
 {
     for (unsigned i = 0; i < sim->files; i++) {
         free(sim->file[i].content);
+        xorbs_free(&sim->file[i]);
         for (unsigned r = 0; r < SIM_REPOS; r++) {
             free(sim->file[i].recorded[r]);
             free(sim->file[i].taken_to[r]);

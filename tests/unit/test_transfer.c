@@ -8,7 +8,7 @@
  * group's pause that stops the other one; avoid kept for the last block only; held connections that do not take turns;
  * the location kept over rounds; several whole answers at once from a server without ranges; a redirect's server that
  * inherits the Hub's address; no stealing, no hedge; peers forgotten that have finished before one that creeps; segments as
- * long on a fast line as on a long one, or short on both. */
+ * long on a fast line as on a long one, or short on both; every free connection for the first job. */
 #include "transfer_world.h"
 
 #include "tap.h"
