@@ -231,8 +231,9 @@ static bool step_copy(struct xet_fetch *x, struct xet_slice *s)
     enum xet_readable can = XET_READABLE;
     if (from < block_at)
         can = x->events.readable(x->events.ctx, from, MIN(from + n, block_at));
-    if (can == XET_UNREADABLE) {
+    if (can == XET_UNREADABLE) { /* it is asked for itself, before anything that follows, or all that follows again */
         s->steps[s->at].kind = XET_STEP_ASK;
+        x->restart = x->units != NULL;
         return true;
     }
     return can == XET_READABLE && xet_has_block(x) && xet_work_copy(x, from, (size_t)n);

@@ -3,7 +3,7 @@
  * Seen red on purpose: a block wanted again that waits its turn; bytes of a block that was left counted twice; a copy from
  * where nothing is; parts never asked for whole; a part of a xorb
  * that proves; bytes before the wanted ones put out; a term of two lengths believed; refusals of one epoch counted as
- * many; the answer to a walk that is over used. */
+ * many; the answer to a walk that is over used; a repeat asked for behind a range that follows it. */
 #include "tap.h"
 #include "xet_world.h"
 
@@ -213,6 +213,23 @@ static void repeats(bool gone)
     CHECK(xw_end(&s), "nothing is left over %s", s.w.fault);
 }
 
+/* The range that follows is open already when it shows that the repeat has to be asked for. */
+static void gone_in_the_middle(void)
+{
+    xw_begin(&s, 8);
+    xw_xorb_add(&s, 6);
+    xw_xorb_add(&s, 6);
+    xw_term_add(&s, 0, 0, 6);
+    xw_term_add(&s, 0, 0, 6);
+    xw_term_add(&s, 1, 0, 6);
+    s.gone = true;
+    xw_open(&s);
+    xw_want_all(&s);
+    CHECK(xw_run(&s, 600) && xw_all_came(&s), "what went before is gone, and more follows: it comes whole %s",
+          s.w.fault);
+    CHECK(xw_end(&s), "nothing is left over %s", s.w.fault);
+}
+
 static void refused(void)
 {
     xw_begin(&s, 5);
@@ -332,6 +349,7 @@ int main(void)
     holes(true);
     holes(false);
     repeats(true);
+    gone_in_the_middle();
     repeats(false);
     refused();
     held(0, false);
