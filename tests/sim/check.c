@@ -166,8 +166,13 @@ void check_event(const struct hfp_event *e)
     snprintf(j->message, sizeof j->message, "%s", e->status.error.message);
     check_verdict(j);
     j->succeeded |= j->code == HFP_OK;
-    if (j->code != HFP_OK)
-        truth_note_recorded();
+    if (j->code == HFP_OK)
+        return;
+    truth_note_recorded();
+    for (unsigned i = 0; i < sim->files; i++) { /* what it had of blocks went with it */
+        size_t n = (size_t)blocks_of(sim->file[i].size_bytes);
+        memset(sim->file[i].taken_to[sim->tree[j->tree].repo], 0, n * sizeof(uint16_t));
+    }
 }
 
 void check_incarnation_begins(void)

@@ -64,19 +64,27 @@ static uint64_t own(struct sim_file *f, unsigned i, uint64_t at)
     return at;
 }
 
+static void name_chunks(struct xet_tree *tree, const struct sim_xorb *o, unsigned start, unsigned end)
+{
+    for (unsigned k = start; k < end; k++) {
+        struct xet_hash hash;
+        xet_hash_chunk(&hash, o->data + o->chunk[k].at + RECORD_HEADER, o->chunk[k].bytes);
+        xet_tree_add(tree, &hash, o->chunk[k].bytes);
+    }
+}
+
 void xorbs_add(struct sim_file *f, unsigned i)
 {
-    struct xet_tree tree;
+    struct xet_tree xorb, file;
     for (uint64_t at = 0; at < f->size_bytes;)
         at = i > 0 && at > 0 && sim_random(3) == 0 ? borrow(f, i, at) : own(f, i, at);
-    xet_tree_init(&tree);
-    for (unsigned k = 0; k < f->xorb.chunks; k++) {
-        struct xet_hash hash;
-        xet_hash_chunk(&hash, f->xorb.data + f->xorb.chunk[k].at + RECORD_HEADER, f->xorb.chunk[k].bytes);
-        xet_tree_add(&tree, &hash, f->xorb.chunk[k].bytes);
-    }
-    xet_tree_root(&f->xorb.hash, &tree);
-    xet_hash_chunk(&f->xet_hash, f->content, (size_t)f->size_bytes); /* a name like any other */
+    xet_tree_init(&xorb);
+    name_chunks(&xorb, &f->xorb, 0, f->xorb.chunks);
+    xet_tree_root(&f->xorb.hash, &xorb);
+    xet_tree_init(&file);
+    for (unsigned t = 0; t < f->terms; t++)
+        name_chunks(&file, &sim->file[f->term[t].xorb].xorb, f->term[t].start, f->term[t].end);
+    xet_tree_file(&f->xet_hash, &file);
     f->xet = true;
 }
 
