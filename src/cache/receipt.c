@@ -54,6 +54,19 @@ int receipt_open(struct digests **out, const struct place *p, struct hfp_err *er
     return HFP_OK;
 }
 
+/* Where a place goes by its path, the file of another revision may lie there, proved. */
+static bool proves_other(const struct place *p, const struct stat *st)
+{
+    struct digests *d = NULL;
+    if (place_is_blob(p) || p->store->receipts < 0 ||
+        digests_open(&d, p->store->receipts, p->receipt_name, NULL) != HFP_OK)
+        return false;
+    bool other = !content_id_equal(&digests_info(d)->id, &p->id) && digests_proof(d)->proved_unix_s != 0 &&
+                 compare(digests_proof(d), st) == RECEIPT_HOLDS;
+    digests_close(d);
+    return other;
+}
+
 int receipt_look(struct receipt_look *out, const struct place *p, struct hfp_err *err)
 {
     struct digests *d = NULL;
@@ -62,7 +75,8 @@ int receipt_look(struct receipt_look *out, const struct place *p, struct hfp_err
         return HFP_OK;
     if (io->fstatat(p->final_dir, p->final_name, &out->st, 0) < 0)
         return io_damaged(errno) ? err_sys(err, HFP_E_IO, errno, "stat %s", p->final_name) : HFP_OK;
-    bool regular = S_ISREG(out->st.st_mode);
+    out->other_revision = proves_other(p, &out->st);
+    bool regular = S_ISREG(out->st.st_mode) && !out->other_revision;
     out->file_present = regular && (uint64_t)out->st.st_size == p->size_bytes;
     out->file_wrong_size = regular && !out->file_present;
     int rc = regular ? receipt_open(&d, p, NULL) : HFP_E_NO_FILE;

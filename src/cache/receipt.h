@@ -20,7 +20,8 @@ struct receipt_look {
     enum receipt_verdict verdict;
     bool file_present; /* the final name leads to a regular file of the right size (links followed) */
     bool file_wrong_size;
-    bool has_blocks; /* block digests are there: repair can find the bad ones */
+    bool other_revision; /* what lies there is proved, and another content: neither present nor damaged (--local-dir) */
+    bool has_blocks;     /* block digests are there: repair can find the bad ones */
     int64_t proved_unix_s;
     struct stat st; /* of the file, when present */
 };

@@ -140,7 +140,7 @@ static void on_over(void *ctx, const struct hfp_err *why)
         lay(in);
     } else {
         note_text(b->job, HFP_LOG_WARN, b->file->path,
-                  "no chunk map: the file is right, but its chunks are not cut as the Xet store says");
+                  "no chunk map: its chunks are not those that the Xet store names (hf-pull verify reads the disk)");
         running_verified(b, true);
     }
 }

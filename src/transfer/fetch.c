@@ -161,6 +161,11 @@ static uint16_t avoided_of(const struct fetch *f, uint64_t block)
     return f->avoid_of ? f->avoid_of[block] : 0;
 }
 
+void fetch_hold(struct fetch *f, bool hold)
+{
+    f->held = hold;
+}
+
 void fetch_front(struct fetch *f, uint64_t block)
 {
     f->front = block;

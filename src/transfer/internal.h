@@ -103,6 +103,7 @@ struct fetch {
     struct segment *segments;
     char *location;           /* where the bytes are; NULL: not known */
     unsigned location_number; /* counts locations, so that a stale 403 does not throw away a fresh one */
+    bool held;                /* by fetch_hold() */
     bool location_served;     /* it gave bytes: a refusal now means that it expired */
     bool last_served;         /* the same of the location before: late refusals of it mean what the first one meant */
     struct runner *locating;

@@ -28,7 +28,7 @@ static bool runs(const struct fetch *f)
 static bool may_ask(const struct fetch *f)
 {
     bool where = f->location || (!f->locating && !f->is_signed);
-    return where && !(fetch_is_single(f) && runs(f));
+    return where && !f->held && !(fetch_is_single(f) && runs(f));
 }
 
 static bool remote_takes(const struct transfer *t, const struct fetch *f, uint64_t now_ns)

@@ -130,6 +130,8 @@ void fetch_avoid(struct fetch *f, uint16_t peer);
 void fetch_relocate(struct fetch *f, const char *url, bool whole);
 /* How many bytes beyond its front a fetch asks for at most. */
 uint64_t fetch_window_bytes(const struct fetch *f);
+/* Nothing new is asked for, and no place is made for its head: its owner takes no block for now. What runs goes on. */
+void fetch_hold(struct fetch *f, bool hold);
 /* The first block still needed: the window starts here. */
 void fetch_front(struct fetch *f, uint64_t block);
 /* How many written blocks may keep their buffers, so that the connections do not wait for them. */

@@ -116,6 +116,9 @@ bool xet_fetch_busy(const struct xet_fetch *x)
 void xet_fetch_hold(struct xet_fetch *x, bool hold)
 {
     x->held = hold;
+    for (struct xet_unit *u = x->units; u; u = u->next)
+        if (u->fetch)
+            fetch_hold(u->fetch, hold);
     xet_query_hold(x->query, hold);
 }
 

@@ -70,14 +70,15 @@ def stored_bytes(store, name, *offsets):
 
 
 def only_ranges(lab, store, name, *offsets):
-    """No stored byte was asked for but of those ranges; and few of them twice, by connections that took over."""
+    """No stored byte was asked for but of those ranges; and at most twice what was on its way while the file was hashed: on a
+    slow machine connections that wait for a buffer meanwhile may be left."""
     ranges = {x: (store.records(x)[s].at, store.records(x)[e - 1].end) for x, s, e in store.terms(store.folder / name)}
     allowed = {store.chunk_at(store.folder / name, at)[0] for at in offsets}
     lab.server.settled()
     rows = lab.server.requests("xorb")
     assert rows and {r["file"] for r in rows} <= allowed
     assert all(ranges[r["file"]][0] <= r["first"] and r["last"] < ranges[r["file"]][1] for r in rows)
-    assert lab.server.xorb_bytes() <= 1.1 * stored_bytes(store, name, *offsets) + 8 * MIB
+    assert lab.server.xorb_bytes() <= stored_bytes(store, name, *offsets) + 48 * MIB
     return True
 
 
@@ -105,6 +106,7 @@ def test_one_bit_of_a_foreign_file_costs_at_most_its_xorb_range(lab_with, store,
     assert path.read_bytes() == BIG
     assert not body_bytes(lab), "no byte over HTTP"
     assert only_ranges(lab, store, "big.bin", at)
+    assert lab.server.xorb_bytes() <= stored_bytes(store, "big.bin", at) + 2 * MIB
     assert state(report)["repaired_bytes"] == (MIB if at < len(BIG) - 1 else len(BIG) % MIB)
 
 
