@@ -181,13 +181,30 @@ static bool is_fast(const struct remote *r)
     return r->best_bytes_per_s >= FAST_BYTES_PER_S;
 }
 
+static uint64_t bytes_in(uint64_t bytes_per_s, uint64_t ns)
+{
+    return (uint64_t)((unsigned __int128)bytes_per_s * ns / NS_PER_S);
+}
+
+/* What comes of a signed range is used in file order: what is in flight has to fit into the buffers, whatever the line is.
+ * A server that is slow to begin and fast from then on is asked for as much as takes it about as long again: one that
+ * reads a whole xorb for each request (the official local CAS server does) gives twice as much so. */
+static uint64_t signed_length(const struct remote *r)
+{
+    uint64_t share = MAX(FAST_IN_FLIGHT / MAX(r->learn.target, 1), SEGMENT_MIN_BYTES);
+    uint64_t dear = MIN(bytes_in(r->best_bytes_per_s, r->best_latency_ns), FAST_IN_FLIGHT_MAX / 2);
+    return MAX(share, dear);
+}
+
 uint64_t segment_length(const struct fetch *f)
 {
     const struct transfer *t = f->group->transfer;
     const struct remote *r = f->remote;
     uint64_t most = MAX(t->config.chunk_bytes / BLOCK * BLOCK, BLOCK);
+    if (f->is_signed)
+        return blocks_up(MIN(signed_length(r), most)) * BLOCK;
     /* What one connection could have brought while it waited for an answer. */
-    uint64_t gap_bytes = (uint64_t)((unsigned __int128)r->rate_bytes_per_s * r->best_latency_ns / NS_PER_S);
+    uint64_t gap_bytes = bytes_in(r->rate_bytes_per_s, r->best_latency_ns);
     uint64_t bytes = MAX(gap_bytes * SEGMENT_LATENCIES, SEGMENT_MIN_BYTES);
     /* All that is in flight fits into the buffers: then every block can wait there for the hash. */
     uint64_t connections = MAX(r->learn.target, 1);
@@ -251,9 +268,11 @@ static struct segment *segment_new(struct fetch *f, uint64_t first, uint64_t end
 }
 
 /* Towards the end of the file ranges get shorter, so that all connections end at about the same time: the last of sixteen
- * long ones would have the line to itself, and a single connection does not fill it. */
+ * long ones would have the line to itself, and a single connection does not fill it. Behind a signed range the next follows. */
 static uint64_t next_blocks(const struct fetch *f)
 {
+    if (f->is_signed)
+        return segment_length(f) / BLOCK;
     uint64_t share = f->wanted_count / (2 * (uint64_t)MAX(f->remote->learn.target, 1));
     return MIN(segment_length(f) / BLOCK, MAX(share, SEGMENT_MIN_BYTES / BLOCK));
 }

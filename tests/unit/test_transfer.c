@@ -8,7 +8,8 @@
  * group's pause that stops the other one; avoid kept for the last block only; held connections that do not take turns;
  * the location kept over rounds; several whole answers at once from a server without ranges; a redirect's server that
  * inherits the Hub's address; no stealing, no hedge; peers forgotten that have finished before one that creeps; segments as
- * long on a fast line as on a long one, or short on both; every free connection for the first job. */
+ * long on a fast line as on a long one, or short on both; every free connection for the first job; signed ranges cut as
+ * files are. */
 #include "transfer_world.h"
 
 #include "tap.h"
@@ -714,20 +715,22 @@ static void test_lengths(void)
         const char *name;
         uint64_t rate, latency_us;
         uint32_t target;
-        unsigned blocks;
+        unsigned blocks, of_signed; /* of a range of a xorb, which is used in order */
     } lengths[] = {
-        { "nothing known", 0, 0, 4, 4 },
-        { "nothing known, 16 connections", 0, 0, 16, 4 },
-        { "slow line, no latency", MB, 100, 4, 4 },
-        { "slow line, 16 connections", 2 * MB, 20000, 16, 4 },
-        { "long line", 15 * MB, 50000, 8, 38 },
-        { "long line, longest segment", 30 * MB, 100000, 8, 50 },
-        { "fast and near, 4 connections", 500 * MB, 500, 4, 4 },
-        { "fast and near, 8 connections", 250 * MB, 500, 8, 2 },
-        { "fast and near, 16 connections", 125 * MB, 500, 16, 1 },
-        { "fast and near, one connection", 2000 * MB, 500, 1, 16 },
-        { "fast, a slow answer: a little more in flight", 200 * MB, 13000, 4, 6 },
-        { "fast and far: the gap would cost more than CPU", 70 * MB, 50000, 16, 50 },
+        { "nothing known", 0, 0, 4, 4, 4 },
+        { "nothing known, 16 connections", 0, 0, 16, 4, 4 },
+        { "slow line, no latency", MB, 100, 4, 4, 4 },
+        { "slow line, 16 connections", 2 * MB, 20000, 16, 4, 4 },
+        { "long line", 15 * MB, 50000, 8, 38, 4 },
+        { "long line, longest segment", 30 * MB, 100000, 8, 50, 4 },
+        { "fast and near, 4 connections", 500 * MB, 500, 4, 4, 4 },
+        { "fast and near, 8 connections", 250 * MB, 500, 8, 2, 4 },
+        { "fast and near, 16 connections", 125 * MB, 500, 16, 1, 4 },
+        { "fast and near, one connection", 2000 * MB, 500, 1, 16, 16 },
+        { "fast, a slow answer: a little more in flight", 200 * MB, 13000, 4, 6, 4 },
+        { "fast, each answer dear", 300 * MB, 30000, 4, 50, 9 },
+        { "fast, each answer very dear", 300 * MB, 200000, 4, 50, 12 },
+        { "fast and far: the gap would cost more than CPU", 70 * MB, 50000, 16, 50, 4 },
     };
     struct world w;
     tw_begin(&w, tw_good, (struct tw_options){ 0 });
@@ -741,6 +744,11 @@ static void test_lengths(void)
         uint64_t got = segment_length(f->fetch) / BLOCK;
         CHECK(got == lengths[i].blocks, "%s: a segment has %u blocks (%llu)", lengths[i].name, lengths[i].blocks,
               (unsigned long long)got);
+        f->fetch->is_signed = true;
+        got = segment_length(f->fetch) / BLOCK;
+        CHECK(got == lengths[i].of_signed, "%s: of a signed range %u (%llu)", lengths[i].name, lengths[i].of_signed,
+              (unsigned long long)got);
+        f->fetch->is_signed = false;
     }
     r->rate_bytes_per_s = 20 * MB;
     r->best_bytes_per_s = 200 * MB;
