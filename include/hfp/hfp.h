@@ -308,6 +308,8 @@ HFP_API int hfp_resume(struct hfp *h, uint64_t job);
 HFP_API int hfp_cancel(struct hfp *h, uint64_t job);
 /* Bytes per second, 0 for no limit; job 0 means all jobs together. */
 HFP_API int hfp_limit(struct hfp *h, uint64_t job, uint64_t bytes_per_s);
+/* Byte connections in all, as max_connections of the config; 0: learned. */
+HFP_API int hfp_connections(struct hfp *h, uint32_t n);
 
 #ifdef __cplusplus
 }

@@ -2,15 +2,20 @@
 
 #include "daemon/job_files.h"
 #include "daemon/job_json.h"
+#include "daemon/limits.h"
 #include "daemon/samples.h"
 #include "front/progress.h"
 #include "front/timetable.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NS_PER_S 1000000000ULL
+#define CONNECTIONS_MAX 16     /* what the engine learns up to (hfp.h) */
 #define TELL_NS (NS_PER_S / 4) /* readers of events: four times a second */
 #define SAMPLE_NS NS_PER_S
 #define KEEP_NS (30 * NS_PER_S) /* figures of running jobs: what a kill may take from the summary, not from the files */
@@ -21,6 +26,7 @@ struct driver {
     struct hfp *engine;
     struct driver_counts counts;
     uint64_t now_ns, told_ns, sampled_ns, kept_ns;
+    uint64_t cpu_ns, cpu_at_ns;            /* used by this process, when it was looked at */
     uint64_t limits_ns, limit_bytes_per_s; /* when the limit is looked at again; the one in force */
     int64_t limit_until_unix_s;
     bool changed; /* some job is to be told of, or to be kept */
@@ -355,6 +361,8 @@ void driver_settings(struct driver *d, const struct settings *before)
     const struct settings *s = d->rooms.settings;
     settings_differ(before, s, keep_setting, d);
     limits(d, true);
+    if (before->max_connections != s->max_connections)
+        hfp_connections(d->engine, (uint32_t)s->max_connections);
     out_object(&o, NULL);
     driver_settings_json(&o, d);
     out_object_end(&o);
@@ -420,6 +428,45 @@ static uint64_t tell(struct driver *d)
     return d->changed ? d->told_ns + TELL_NS : UINT64_MAX;
 }
 
+/* Of all cores, since the last look. */
+static unsigned cpu_permille(struct driver *d)
+{
+    struct rusage u;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    getrusage(RUSAGE_SELF, &u);
+    uint64_t used_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * NS_PER_S +
+                       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+    uint64_t passed_ns = d->now_ns - d->cpu_at_ns, more_ns = used_ns - d->cpu_ns;
+    d->cpu_at_ns = d->now_ns;
+    d->cpu_ns = used_ns;
+    return passed_ns ? (unsigned)(more_ns * 1000 / (uint64_t)(cores > 0 ? cores : 1) / passed_ns) : 0;
+}
+
+/* After the samples: what keeps each from being faster. */
+static void judge(struct driver *d)
+{
+    const struct jobs *q = d->rooms.jobs;
+    char until[UNIT_TEXT];
+    struct limits_facts f = { .limit_bytes_per_s = d->limit_bytes_per_s, .cpu_permille = cpu_permille(d) };
+    f.until = d->limit_until_unix_s == INT64_MAX ? NULL : timetable_clock(until, d->limit_until_unix_s);
+    f.connections_max =
+        d->rooms.settings->max_connections ? (uint32_t)d->rooms.settings->max_connections : CONNECTIONS_MAX;
+    for (size_t i = 0; i < q->n; i++)
+        f.all_rate_bytes_per_s +=
+            job_running(q->list[i]) && q->list[i]->status ? q->list[i]->status->rate_bytes_per_s : 0;
+    for (size_t i = 0; i < q->n; i++) {
+        struct job *j = q->list[i];
+        if (!job_running(j) || !j->status)
+            continue;
+        f.status = j->status;
+        f.job_limit_bytes_per_s = j->ask.limit_bytes_per_s;
+        f.moving_s = j->status->elapsed_ns / NS_PER_S;
+        struct limits_verdict v = limits_judge(&f);
+        snprintf(j->limited_by, sizeof j->limited_by, "%s", limited_text(v.what));
+        memcpy(j->limited_text, v.text, sizeof j->limited_text);
+    }
+}
+
 static uint64_t sample(struct driver *d)
 {
     const struct jobs *q = d->rooms.jobs;
@@ -442,6 +489,7 @@ static uint64_t sample(struct driver *d)
         if (keep)
             store_put_job(d->rooms.store, j);
     }
+    judge(d);
     return d->sampled_ns + SAMPLE_NS;
 }
 

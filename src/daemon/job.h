@@ -49,7 +49,7 @@ struct job {
     uint64_t stalled_since_s;  /* unix; 0: it moves */
     struct job_files *files;   /* while it runs */
     struct samples *samples;
-    char limited_by[16], limited_text[160]; /* limits.h */
+    char limited_by[16], limited_text[160]; /* limits.h; looked at once a second */
 };
 
 /* Takes over *ask on success. */

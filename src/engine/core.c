@@ -112,6 +112,10 @@ int core_start(struct core *c, const struct hfp_job_spec *spec, uint64_t *id, st
 
 int core_command(struct core *c, enum core_verb verb, uint64_t id, uint64_t value)
 {
+    if (verb == CORE_CONNECTIONS) {
+        transfer_connections(c->transfer, (uint32_t)value);
+        return HFP_OK;
+    }
     if (verb == CORE_LIMIT && id == 0) {
         transfer_limit(c->transfer, value);
         return HFP_OK;

@@ -28,7 +28,7 @@ void core_free(struct core *c); /* no job may be left: core_cancel_all, then tur
 int core_check(const struct hfp_job_spec *spec, struct hfp_err *err);
 int core_start(struct core *c, const struct hfp_job_spec *spec, uint64_t *id, struct hfp_err *err);
 
-enum core_verb { CORE_PAUSE, CORE_RESUME, CORE_CANCEL, CORE_LIMIT };
+enum core_verb { CORE_PAUSE, CORE_RESUME, CORE_CANCEL, CORE_LIMIT, CORE_CONNECTIONS };
 int core_command(struct core *c, enum core_verb verb, uint64_t job, uint64_t value);
 bool core_knows(const struct core *c, uint64_t job); /* queued or running, not ended */
 void core_cancel_all(struct core *c);

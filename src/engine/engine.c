@@ -323,7 +323,7 @@ static int command(struct hfp *h, enum core_verb verb, uint64_t job, uint64_t va
         return HFP_E_NOMEM;
     *c = (struct command){ NULL, verb, job, value };
     pthread_mutex_lock(&h->mutex);
-    bool known = (verb == CORE_LIMIT && job == 0) || core_knows(h->core, job);
+    bool known = ((verb == CORE_LIMIT || verb == CORE_CONNECTIONS) && job == 0) || core_knows(h->core, job);
     if (known) {
         *h->commands_tail = c;
         h->commands_tail = &c->next;
@@ -355,4 +355,9 @@ int hfp_cancel(struct hfp *h, uint64_t job)
 int hfp_limit(struct hfp *h, uint64_t job, uint64_t bytes_per_s)
 {
     return command(h, CORE_LIMIT, job, bytes_per_s);
+}
+
+int hfp_connections(struct hfp *h, uint32_t n)
+{
+    return command(h, CORE_CONNECTIONS, 0, n);
 }

@@ -54,6 +54,14 @@ void transfer_limit(struct transfer *t, uint64_t bytes_per_s)
     limit_set(&t->limit, bytes_per_s, transfer_now(t));
 }
 
+void transfer_connections(struct transfer *t, uint32_t n)
+{
+    uint64_t now_ns = transfer_now(t);
+    t->config.max_connections = MIN(n, FIXED_MAX);
+    for (unsigned i = 0; i < t->remotes; i++)
+        learn_init(&t->remote[i].learn, t->config.max_connections, t->remote[i].learn.target, now_ns);
+}
+
 void transfer_renew(struct transfer *t)
 {
     for (unsigned i = 0; i < RUNNERS_MAX; i++)

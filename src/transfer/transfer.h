@@ -47,6 +47,8 @@ void transfer_free(struct transfer *t); /* all groups are freed before */
 /* One turn: deadlines, limits, new requests. Returns when it wants the next one (mono ns), UINT64_MAX: on an event. */
 uint64_t transfer_turn(struct transfer *t);
 void transfer_limit(struct transfer *t, uint64_t bytes_per_s);
+/* 0: learned. What runs beyond a lower number ends with its segment; learning begins where it stands. */
+void transfer_connections(struct transfer *t, uint32_t n);
 /* After a suspend: every connection is suspect; all are renewed, nothing received is lost. */
 void transfer_renew(struct transfer *t);
 /* The key (net/hosts.h) of a host whose addresses are suspect and not known yet, or NULL: ask DNS for it. */

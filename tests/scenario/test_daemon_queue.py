@@ -197,6 +197,23 @@ def test_limits_act_at_once(lab):
         assert daemon.wait(job, timeout=10)["state"] == "done"
 
 
+def test_connections_are_changed_at_once(lab):
+    lab.file(60 * MB).start(options={"conn-rate": 1_500_000})
+    with Daemon(lab, "--chunk-size", "1M") as daemon:
+        daemon.patch("/settings", {"max_connections": 2})
+        job = daemon.add(REPO)
+        daemon.wait(job, until=lambda j: j["recorded_bytes"] > 4 * MB)
+        assert daemon.job(job)["connections"] <= 2
+        daemon.patch("/settings", {"max_connections": 12})
+        daemon.wait(job, until=lambda j: j["connections"] >= 10, timeout=15)
+        daemon.patch("/settings", {"max_connections": 3})
+        daemon.wait(job, until=lambda j: j["connections"] <= 3, timeout=15)
+        assert daemon.wait(job, until=lambda j: j["limited_by"]["what"] == "cdn" or j["state"] == "done", timeout=20)
+        daemon.kill()
+        daemon.start()
+        assert daemon.get("/settings").json["max_connections"] == 3
+
+
 def test_a_timetable_holds_beside_the_limit(lab):
     lab.file(MB).start()
     with Daemon(lab) as daemon:
