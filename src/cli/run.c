@@ -1,6 +1,7 @@
 /* The loop: the engine's events and signals in, views out. */
 #include "cli/cli.h"
 
+#include "cli/client.h"
 #include "cli/say.h"
 #include "cli/signals.h"
 #include "cli/views.h"
@@ -355,6 +356,8 @@ int cli_main(int argc, char **argv)
         status = hfp_exit_status(err.code);
     } else if (o.command == COMMAND_WATCH) {
         status = watch_run(&o);
+    } else if (o.command != COMMAND_NONE) {
+        status = client_run(&o);
     } else {
         status = run_targets(&o, &targets);
     }
