@@ -250,7 +250,7 @@ int store_sync_folders(const struct store *s, struct hfp_err *err)
     return HFP_OK;
 }
 
-static void store_freep(struct store **s)
+void store_freep(struct store **s)
 {
     store_free(*s);
 }

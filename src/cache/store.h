@@ -47,6 +47,7 @@ struct store_spec {
  * With create true and a file system that refuses writes, writable is false and no error is reported. */
 int store_open(struct store **out, const struct store_spec *spec, struct hfp_err *err);
 void store_free(struct store *s);
+void store_freep(struct store **s); /* for AUTO */
 
 /* Where one content lives. For the hub cache one place per etag; for --local-dir, and where links do not work,
  * one per file. Plain data, no descriptors of its own. */

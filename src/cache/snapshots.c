@@ -1,0 +1,109 @@
+#include "cache/snapshots.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Calls each for all entries but dots; folder is opened below dir. A folder that is not there is empty. */
+struct walk {
+    const struct store *store;
+    void *ctx;
+    snapshot_file_fn *file;
+    name_fn *name;
+    const char *commit; /* of the refs that are looked for */
+    const char *top;
+};
+
+static DIR *list_of(int dir, const char *path, struct hfp_err *err, int *rc)
+{
+    int fd = io_openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    DIR *list = fd < 0 ? NULL : io->fdopendir(fd);
+    *rc = list || errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+              ? HFP_OK
+              : err_sys(err, HFP_E_IO, errno, "read %s", path);
+    if (!list && fd >= 0)
+        fd_closep(&fd);
+    return list;
+}
+
+/* "../../blobs/<etag>", as deep as it may be. */
+static bool leads_to_blob(char etag[65], const char *target)
+{
+    const char *base = strrchr(target, '/');
+    if (!base || base - target < 6 || strncmp(base - 6, "/blobs", 6) != 0 || !name_is_etag(base + 1))
+        return false;
+    snprintf(etag, 65, "%s", base + 1);
+    return true;
+}
+
+static int one_file(struct walk *w, const char *path, const struct stat *own, struct hfp_err *err)
+{
+    struct snapshot_file f = { .path = path + strlen(w->top) + 1, .st = *own, .there = true };
+    char target[PATH_NAME_MAX];
+    if (S_ISLNK(own->st_mode)) {
+        ssize_t n = io->readlinkat(w->store->repo_dir, path, target, sizeof target - 1);
+        target[n > 0 ? n : 0] = '\0';
+        f.in_blobs = leads_to_blob(f.etag, target);
+        f.there = io->fstatat(w->store->repo_dir, path, &f.st, 0) == 0;
+        if (!f.there && io_damaged(errno))
+            return err_sys(err, HFP_E_IO, errno, "stat %s", path);
+    }
+    return w->file(w->ctx, &f, err);
+}
+
+static int one_ref(struct walk *w, const char *path, struct hfp_err *err)
+{
+    AUTO_FREE char *text = NULL;
+    size_t n = 0;
+    int rc = io_read_file(&text, &n, w->store->repo_dir, path, 256, NULL);
+    if (rc || n != COMMIT_HEX || strcmp(text, w->commit) != 0)
+        return HFP_OK;
+    return w->name(w->ctx, path + strlen(w->top) + 1, err);
+}
+
+static int walk(struct walk *w, const char *folder, unsigned depth, struct hfp_err *err)
+{
+    int rc;
+    AUTO(dir_closep) DIR *list = list_of(w->store->repo_dir, folder, err, &rc);
+    if (depth > WALK_DEPTH_MAX)
+        return err_set(err, HFP_E_CORRUPT, "%s: folders in folders without end", folder);
+    for (struct dirent *e; !rc && list && (e = io->readdir(list));) {
+        AUTO_FREE char *path = NULL;
+        struct stat st;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (asprintf(&path, "%s/%s", folder, e->d_name) < 0) {
+            path = NULL;
+            return err_nomem(err);
+        }
+        if (io->fstatat(w->store->repo_dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        if (S_ISDIR(st.st_mode))
+            rc = walk(w, path, depth + 1, err);
+        else
+            rc = w->file ? one_file(w, path, &st, err) : one_ref(w, path, err);
+    }
+    return rc;
+}
+
+int snapshot_walk(const struct store *s, const char *folder, snapshot_file_fn *each, void *ctx, struct hfp_err *err)
+{
+    struct walk w = { .store = s, .ctx = ctx, .file = each, .top = folder };
+    return walk(&w, folder, 0, err);
+}
+
+int snapshot_refs(const struct store *s, const char *commit, name_fn *each, void *ctx, struct hfp_err *err)
+{
+    struct walk w = { .store = s, .ctx = ctx, .name = each, .commit = commit, .top = "refs" };
+    return walk(&w, "refs", 0, err);
+}
+
+int snapshot_commits(const struct store *s, name_fn *each, void *ctx, struct hfp_err *err)
+{
+    int rc;
+    AUTO(dir_closep) DIR *list = list_of(s->repo_dir, "snapshots", err, &rc);
+    for (struct dirent *e; !rc && list && (e = io->readdir(list));)
+        if (name_is_commit(e->d_name))
+            rc = each(ctx, e->d_name, err);
+    return rc;
+}

@@ -1,0 +1,31 @@
+/* cache/snapshots.h: walks what a repository's folder of the hub cache holds: snapshots, their files, refs.
+ *
+ * Reads only. For inventory.c and removal.c. Blocking; any thread. A callback that returns something else than HFP_OK
+ * ends the walk with that. */
+#ifndef HFP_CACHE_SNAPSHOTS_H
+#define HFP_CACHE_SNAPSHOTS_H
+
+#include "cache/store.h"
+
+#define WALK_DEPTH_MAX 64 /* folders in folders; the Hub's own limit of a path is far below */
+
+/* One file of a snapshot. */
+struct snapshot_file {
+    const char *path; /* below the snapshot */
+    bool there;       /* false: a link to nothing */
+    bool in_blobs;    /* a link to blobs/<etag>; else the content itself, or somebody's own link */
+    char etag[65];    /* when in_blobs */
+    struct stat st;   /* of the content, when there */
+};
+
+typedef int snapshot_file_fn(void *ctx, const struct snapshot_file *f, struct hfp_err *err);
+/* folder: "snapshots/<commit>", below the repository's folder. */
+int snapshot_walk(const struct store *s, const char *folder, snapshot_file_fn *each, void *ctx, struct hfp_err *err);
+
+typedef int name_fn(void *ctx, const char *name, struct hfp_err *err);
+/* Every commit that has a snapshot. */
+int snapshot_commits(const struct store *s, name_fn *each, void *ctx, struct hfp_err *err);
+/* Every ref that leads to commit. */
+int snapshot_refs(const struct store *s, const char *commit, name_fn *each, void *ctx, struct hfp_err *err);
+
+#endif
