@@ -187,8 +187,7 @@ static void inward(void)
         "http://[::]:%d/ok",
         "http://[::ffff:127.0.0.1]:%d/ok",
         "http://2130706433:%d/ok",
-        "http://0"
-        "x7f.1:%d/ok",
+        "http://127.1:%d/ok",
         "http://169.254.169.254:%d/latest/meta-data",
         "http://[fe80::1]:%d/ok",
         "http://[64:ff9b::7f00:1]:%d/ok",
