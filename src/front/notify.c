@@ -79,43 +79,36 @@ static void drop_first(struct channel *c)
     pthread_cond_broadcast(&c->notifier->changed);
 }
 
-/* After an attempt, with the lock held. True: why is worth a line. */
-static bool settle(struct channel *c, enum notify_outcome outcome, uint64_t now)
+/* Of the first failure one line, and of the end; what happens in between is nobody's news. */
+static void log_failure(const struct notifier *n, bool gone, const struct hfp_err *err)
 {
-    struct waiting *w = &c->queue[0];
-    if (outcome == NOTIFY_SENT) {
-        drop_first(c);
-        return false;
-    }
-    uint64_t delay_ns = delays_s[w->tries < DELAYS ? w->tries : DELAYS - 1] * NS_PER_S;
-    w->tries++;
-    w->next_ns = now + delay_ns;
-    if (outcome == NOTIFY_AGAIN && w->next_ns - w->since_ns < KEEP_NS)
-        return w->tries == 1; /* the first failure is said, the rest only when it is given up */
-    drop_first(c);
-    return true;
+    char text[sizeof err->message + 64];
+    snprintf(text, sizeof text, "notification not delivered%s: %s", gone ? ", given up" : ", tried again",
+             err->message);
+    log_text(n, HFP_LOG_WARN, text);
 }
 
+/* With the lock held, but not while it sends or logs. The message leaves the queue when all is said about it: who waits
+ * for an empty queue then knows how it ended. */
 static void attempt(struct channel *c)
 {
     struct notifier *n = c->notifier;
     struct hfp_err err = { 0 };
-    struct notify_letter letter = c->queue[0].letter->said;
+    struct waiting w = c->queue[0];
     c->sending = true;
     pthread_mutex_unlock(&n->lock);
-    enum notify_outcome outcome = notify_send(&c->target, &letter, &c->way, &err);
+    enum notify_outcome outcome = notify_send(&c->target, &w.letter->said, &c->way, &err);
+    w.next_ns = now_ns() + delays_s[w.tries < DELAYS ? w.tries : DELAYS - 1] * NS_PER_S;
+    bool gone = outcome != NOTIFY_AGAIN || w.next_ns - w.since_ns >= KEEP_NS;
+    if (outcome != NOTIFY_SENT && (gone || w.tries == 0) && !atomic_load(&n->stop))
+        log_failure(n, gone, &err);
+    w.tries++;
     pthread_mutex_lock(&n->lock);
     c->sending = false;
-    size_t before = c->n;
-    bool say = settle(c, outcome, now_ns()) && !atomic_load(&n->stop);
-    bool gone = c->n < before;
-    if (!say)
-        return;
-    char text[sizeof err.message + 64];
-    snprintf(text, sizeof text, "notification not delivered%s: %s", gone ? ", given up" : ", tried again", err.message);
-    pthread_mutex_unlock(&n->lock);
-    log_text(n, HFP_LOG_WARN, text);
-    pthread_mutex_lock(&n->lock);
+    if (gone)
+        drop_first(c);
+    else
+        c->queue[0] = w;
 }
 
 static void *deliver(void *ctx)
