@@ -68,7 +68,7 @@ const line = (one: Job, place = queue) => stateLine(one, place, 1_000_000);
 test("the second line says the state and why", () => {
   const list: [Job, string][] = [
     [moving({ limited_by: { what: "line", text: "the line (8 connections)" } }), "limited by: the line (8 connections)"],
-    [moving({ limited_by: { what: "unknown", text: "" } }), "nothing limits it yet; measuring"],
+    [moving({ limited_by: { what: "unknown", text: "" } }), "what limits it is not known yet"],
     [moving({ rate_bytes_per_s: 0 }), "opening connections"],
     [moving({ stalled: true, quiet_s: 34, rate_bytes_per_s: 0, reason: "8 of 8 connections silent, trying IPv4" }), "stalled 34 s: 8 of 8 connections silent, trying IPv4"],
     [moving({ state: "waiting", quiet_s: 41, reason: "Hub asks to slow down" }), "waiting 41 s: Hub asks to slow down"],

@@ -108,7 +108,9 @@ export function stateLine(job: Job, queue: QueueFacts, nowMs: number, aheadS = 0
   if (job.rate_bytes_per_s === 0 && because) return `waiting ${quiet}${because}`;
   if (job.limited_by && !["nothing", "unknown", ""].includes(job.limited_by.what))
     return `limited by: ${job.limited_by.text}`;
-  return job.reason || (job.rate_bytes_per_s > 0 ? "nothing limits it yet; measuring" : "opening connections");
+  if (job.reason) return job.reason;
+  if (job.rate_bytes_per_s === 0) return "opening connections";
+  return job.limited_by?.what === "nothing" ? "nothing limits it" : "what limits it is not known yet";
 }
 
 /** No range before 5 s of data or while nothing moves: a figure then would be made up. */
