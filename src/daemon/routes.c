@@ -90,13 +90,17 @@ static bool take_segment(char out[static ROUTE_ARG_SIZE], const char *s, size_t 
 {
     size_t at = 0;
     for (size_t i = 0; i < n && at + 1 < ROUTE_ARG_SIZE; i++) {
-        int high = s[i] == '%' && i + 2 < n + 0 ? hex(s[i + 1]) : -1, low = high >= 0 ? hex(s[i + 2]) : -1;
-        if (s[i] == '%' && low < 0)
+        char c = s[i];
+        if (c == '%') {
+            int high = i + 2 < n ? hex(s[i + 1]) : -1, low = high >= 0 ? hex(s[i + 2]) : -1;
+            if (low < 0)
+                return false;
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        if (c == '\0' || c == '/')
             return false;
-        out[at++] = s[i] == '%' ? (char)(high << 4 | low) : s[i];
-        if (out[at - 1] == '\0' || out[at - 1] == '/')
-            return false;
-        i += s[i] == '%' ? 2 : 0;
+        out[at++] = c;
     }
     out[at] = '\0';
     return at > 0 && at + 1 < ROUTE_ARG_SIZE && strcmp(out, ".") != 0 && strcmp(out, "..") != 0 && body_plain(out);
