@@ -368,63 +368,6 @@ HFP_API int hfp_cache_evict(uint64_t *freed_bytes, const char *hub_cache, uint64
                                          const struct hfp_cached_revision *v),
                             void *ctx, struct hfp_err *err);
 
-/* ---- the hub cache as a whole ----
- *
- * Blocking calls on the caller's own thread; they need no handle and do not know of its jobs. */
-
-/* Whether receipts say so; nothing is read for it. */
-enum hfp_trust {
-    HFP_TRUST_PROVED,   /* a receipt holds for every file */
-    HFP_TRUST_UNPROVED, /* some file has none that holds: another tool's, or a copied cache */
-    HFP_TRUST_DAMAGED   /* some file is gone, or is not what its receipt says */
-};
-HFP_API const char *hfp_trust_text(enum hfp_trust trust);
-
-struct hfp_cached_revision {
-    char commit[41];
-    char **refs; /* names that lead to it: main, refs/pr/1; NULL-terminated */
-    uint64_t files, size_bytes;
-    uint64_t freed_bytes;  /* what its deletion frees: content that nothing else in the cache uses */
-    int64_t used_unix_s;   /* newest read or write of its content, as far as the file system keeps that */
-    int64_t pulled_unix_s; /* when its snapshot was last changed */
-    enum hfp_trust trust;
-};
-
-struct hfp_cached_repo {
-    enum hfp_repo_type type;
-    char repo[208];
-    uint64_t size_bytes; /* content of several revisions counted once */
-    int64_t used_unix_s;
-    struct hfp_cached_revision *revision;
-    size_t revisions;
-};
-
-struct hfp_cache {
-    uint64_t total_bytes, free_bytes; /* content counted once, also where repositories share it; free on its disk */
-    struct hfp_cached_repo *repo;     /* by folder name */
-    size_t repos;
-};
-
-/* A hub folder that is not there is an empty one. On success the caller owns *out (hfp_cache_free). */
-HFP_API int hfp_cache_list(struct hfp_cache **out, const char *hub_cache, struct hfp_err *err);
-HFP_API void hfp_cache_free(struct hfp_cache *c); /* NULL is fine */
-/* Refs, then the snapshot, then the content no other revision uses, each under the lock the Python client takes for it.
- * Somebody pulls it, or any of that repository: HFP_E_LOCKED, and nothing is touched. A kill in the middle: the next
- * call for the same commit goes on. Unpublished partials and content shared by repositories stay. */
-HFP_API int hfp_cache_delete_revision(uint64_t *freed_bytes, const char *hub_cache, enum hfp_repo_type type,
-                                      const char *repo, const char *commit, struct hfp_err *err);
-/* Which revision is the next to go so that the cache keeps to quota_bytes: the one used longest ago; of equals one
- * without a ref, then the older. keep (may be NULL) says which may not go. False: none has to, or none may. Pure. */
-HFP_API bool hfp_cache_next_to_go(size_t *repo, size_t *revision, const struct hfp_cache *c, uint64_t quota_bytes,
-                                  bool (*keep)(void *ctx, const struct hfp_cached_repo *r,
-                                               const struct hfp_cached_revision *v),
-                                  void *ctx);
-/* Deletes the next to go until the quota holds. Locked ones are passed over. */
-HFP_API int hfp_cache_evict(uint64_t *freed_bytes, const char *hub_cache, uint64_t quota_bytes,
-                            bool (*keep)(void *ctx, const struct hfp_cached_repo *r,
-                                         const struct hfp_cached_revision *v),
-                            void *ctx, struct hfp_err *err);
-
 #ifdef __cplusplus
 }
 #endif
