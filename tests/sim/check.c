@@ -33,7 +33,8 @@ static bool nothing_is_thrown_away(void)
 /* A block whose record was on the disk is not asked for again, as long as nobody lied. */
 void check_request(const struct sim_file *f, unsigned repo, uint64_t first, uint64_t last)
 {
-    if (sim->lies_told > 0 || sim->doubtful)
+    if (sim->lies_told > 0 || sim->doubtful ||
+        sim->torn) /* records of a torn notebook are guesses, and may be asked for */
         return;
     for (uint64_t b = first / BLOCK_BYTES; b <= last / BLOCK_BYTES; b++) {
         uint64_t taken_to = b * BLOCK_BYTES + f->taken_to[repo][b];
