@@ -1,8 +1,7 @@
 """A new revision over Xet costs what is new in it: chunks that lie in files that are here are read from there, and hashed.
 
-Seen red on purpose: held chunks not looked for; their hash not compared; a map of another file believed; the map not sealed;
-the open map left behind; maps of files that came over HTTP not made by `index`; another revision in a local folder taken for
-damage; `index` offline asking, or blind to maps; the map of an interrupted `index` left.
+Seen red on purpose: another revision in a local folder taken for damage; `index` offline asking, or blind to maps; the map of
+an interrupted `index` left. That the hash of a held chunk is compared: tests/unit/test_chunks.c.
 """
 import hashlib
 import os

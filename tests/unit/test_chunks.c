@@ -1,8 +1,8 @@
 /* Promises of cache/chunks and cache/chunk_index: what was written is sealed in file order whatever the order it came in,
- * with repeats; a map with a gap, or of another file, is not sealed; after a kill the open map goes on; the index finds what is there, and only
- * bytes that give their hash are handed out; what was forgotten is not found. Seen red on purpose: runs sealed in the order
- * they came, copies left out, the open map begun anew, the name of all chunks not compared, the hash of a chunk not compared, a stretch continued over a gap,
- * forget without effect, the short ones kept when there is no room, blocks not looked at in an open map. */
+ * with repeats; a map with a gap, or of another file, is not sealed; after a kill the open map goes on; the index finds what
+ * is there, and only bytes that give their hash are handed out; what was forgotten is not found. Seen red on purpose: runs
+ * sealed in the order they came, copies left out, the open map begun anew, the name of all chunks not compared, the hash of a
+ * chunk not compared, forget without effect, blocks not looked at in an open map. */
 #include "base/block.h"
 #include "cache/chunk_index.h"
 #include "cache/chunks.h"
