@@ -84,15 +84,24 @@ static uint64_t rate(uint64_t before, uint64_t after, uint64_t ns)
     return ns == 0 || after < before ? 0 : (uint64_t)((unsigned __int128)(after - before) * 1000000000U / ns);
 }
 
+/* The same interface in another reading: at the same place, unless some came or went. NULL: it is new. */
+static const struct netdev *same(const struct netdevs *in, size_t place, const char *name)
+{
+    if (place < in->n && strcmp(in->dev[place].name, name) == 0)
+        return &in->dev[place];
+    for (size_t i = 0; i < in->n; i++)
+        if (strcmp(in->dev[i].name, name) == 0)
+            return &in->dev[i];
+    return NULL;
+}
+
 void netdev_rates(struct netdevs *out, const struct netdevs *before, const struct netdevs *after)
 {
     uint64_t ns = after->at_ns > before->at_ns ? after->at_ns - before->at_ns : 0;
     struct netdevs r = { .at_ns = after->at_ns, .n = after->n };
     for (size_t i = 0; i < after->n; i++) {
-        const struct netdev *now = &after->dev[i], *was = now;
-        for (size_t k = 0; k < before->n; k++)
-            if (strcmp(before->dev[k].name, now->name) == 0)
-                was = &before->dev[k];
+        const struct netdev *now = &after->dev[i], *was = same(before, i, now->name);
+        was = was ? was : now;
         r.dev[i] = *now;
         r.dev[i].rx = rate(was->rx, now->rx, ns);
         r.dev[i].tx = rate(was->tx, now->tx, ns);
