@@ -42,7 +42,10 @@ static void look_must_hold(const struct place *p, bool decoded, const struct dig
     struct receipt_look look;
     const struct stat *st = memory_stat(p->final_name);
     receipt_look(&look, p, NULL);
-    bool regular = S_ISREG(st->st_mode);
+    bool other = decoded && !content_id_equal(&info->id, &p->id) && proof->proved_unix_s != 0 &&
+                 expected(proof, st, file_bytes) == RECEIPT_HOLDS;
+    MUST(!look.other_revision || other, "only what is proved is another revision's file");
+    bool regular = S_ISREG(st->st_mode) && !look.other_revision;
     MUST(look.file_present == (regular && file_bytes == p->size_bytes), "a file of the right size is present");
     MUST(look.file_wrong_size == (regular && file_bytes != p->size_bytes), "one of another size is told");
     bool ours = decoded && regular && content_id_equal(&info->id, &p->id) && info->size_bytes == p->size_bytes &&
