@@ -95,8 +95,6 @@ MUTATIONS = [
      "idle + running + t->parked)", "idle + running)"),
     ("a block is held back for a source that is gone", "src/transfer/xet_fetch.c",
      "    if (!x->block)\n        pool_hold_back(x->spec.pool, -1);", "    (void)0;"),
-    ("fresh URLs are never asked for", "src/transfer/xet_fetch.c",
-     "        if (u->expired) {", "        if (false) {"),
     ("the end of a term is lost", "src/transfer/xet_work.c",
      "        x->term_begun = false;\n", ""),
     ("what stands still has a speed", "src/engine/status.c",
