@@ -1,6 +1,4 @@
 """The daemon: it starts, a job goes from the API to proved files, and it ends in order.
-
-Seen red on purpose, each with the daemon broken so:
 """
 
 import json

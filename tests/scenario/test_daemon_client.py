@@ -1,6 +1,7 @@
 """The command line as the daemon's client, and beside it on one cache.
 
 Seen red on purpose, each with the program broken so:
+    jobs named by repository asked for as ids  test_add_list_pause_resume_cancel
 """
 
 import json

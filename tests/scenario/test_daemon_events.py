@@ -1,6 +1,8 @@
 """Server-sent events: what happens is told once, in order, at most four times a second, and again after a break.
 
 Seen red on purpose, each with the daemon broken so:
+    told twenty times as often                 test_at_most_four_a_second_and_job
+    a removal not told                         test_settings_removals_and_the_queue
 """
 
 import time

@@ -1,6 +1,10 @@
 """The queue: order, places, pause, and that a kill at any instant loses nothing.
 
 Seen red on purpose, each with the daemon broken so:
+    an answer before the transaction           test_a_full_disk_is_said..
+    a key's request not compared               test_the_same_key_is_the_same_job
+    paused kept as queued                      test_a_paused_job_stays_paused_over_a_kill
+    a pause the engine is not told of          test_pause_gives_the_place_away..
 """
 
 import contextlib

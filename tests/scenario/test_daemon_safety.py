@@ -2,6 +2,8 @@
 
 The guard's rows are in tests/unit/test_guard.c; here the real daemon is asked. Seen red on purpose, each with the daemon
 broken so:
+    links in a folder's path not resolved      test_folders_outside_the_allowed_roots
+    a Unix socket open to everybody            test_a_unix_socket
 """
 
 import contextlib

@@ -1,6 +1,8 @@
 """What the daemon says beside its API: progress files, log lines, probes, metrics, its service manager.
 
 Seen red on purpose, each with the daemon broken so:
+    progress files written in place            test_progress_files_follow_no_link..
+    signs of life ten times as seldom          test_the_service_manager_is_told
 """
 
 import json
