@@ -1,8 +1,8 @@
 """Every control of the home page, driven in Chromium, judged by what the daemon says and what is on the disk.
 
 Seen red on purpose, each with the page broken so:
-    the answer of PATCH dropped, old value kept          test_limit_and_priority_show_the_daemons_answer
-    undo that only hides the toast                       test_cancel_and_undo
+    a limit that is shown and not sent                   test_limit_and_priority_show_the_daemons_answer
+    undo that does nothing                               test_cancel_and_undo
     rows of all files in the document                    test_ten_thousand_files_stay_smooth
 """
 import re

@@ -3,7 +3,6 @@
 Seen red on purpose, each with the page broken so:
     views told while hidden                              test_a_hidden_tab_is_not_drawn_but_its_title_is_true
     no lock, every tab its own stream                    test_tabs_share_one_stream_and_survive_each_other
-    no loading anew after another boot                   test_a_killed_daemon_comes_back_by_itself
 """
 import re
 import time
