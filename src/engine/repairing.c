@@ -169,6 +169,20 @@ void repairing_witnessed(struct blob *b, bool heard)
     ask_more(b);
 }
 
+/* The Xet store says the same each time. It may be that which is rotten: all is asked for again over HTTP alone. */
+static void without_witness(struct blob *b)
+{
+    struct hfp_err err;
+    note_text(b->job, HFP_LOG_WARN, b->file->path, "the Xet store sends the same bytes each time; asking over HTTP");
+    stop_asking(b);
+    opinion_free(ptr_steal(&b->opinion));
+    b->witnessed = false;
+    if (opinion_new(&b->opinion, b->doubt, b->blocks, &err) == HFP_OK)
+        ask_more(b);
+    else
+        blob_fail(b, &err);
+}
+
 static void follow(struct blob *b, enum opinion_step step)
 {
     switch (step) {
@@ -183,7 +197,10 @@ static void follow(struct blob *b, enum opinion_step step)
         b->opinion_hash_due = true;
         break;
     case OPINION_HOPELESS:
-        hopeless(b);
+        if (b->witnessed && !b->http_failed)
+            without_witness(b);
+        else
+            hopeless(b);
         break;
     }
 }

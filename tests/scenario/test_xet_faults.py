@@ -7,6 +7,7 @@ Seen red on purpose:
     a token on signed URLs at the Hub's origin       test_a_signed_url_at_an_origin_with_a_token_gets_none
     no new token after 401                           test_what_the_cas_answers[401-once]
     a new token after each 401                       test_what_the_cas_answers[401-for-ever]
+    the Xet store believed to the end, as it was     test_a_bit_that_always_flips_is_gone_round[none.bin-payload-last]
 """
 import contextlib
 import os
@@ -96,8 +97,8 @@ named = pytest.mark.parametrize("field", FIELDS, ids=lambda f: f.replace(", ", "
 @named
 @pytest.mark.parametrize("name", PACKED)
 def test_a_bit_that_flips_once_costs_its_range(server, store, home, name, field):
-    """What does not unpack is asked for again, from the Xet store. What unpacks to other bytes is found by the file's hash, and
-    a second opinion is asked for over the other road."""
+    """What does not unpack is asked for again, from the Xet store. What unpacks to other bytes is found by the file's hash; second
+    opinions come over the other road, or, where its chunks show the place, from the Xet store once more."""
     rule = flip(store, name, field)
     at = rule["do"]["flip"]["at"]
     server.rules([rule | {"match": rule["match"] | FIRST | {"max_first": at}}])
@@ -106,7 +107,7 @@ def test_a_bit_that_flips_once_costs_its_range(server, store, home, name, field)
     stored = sum(r.end - r.at for xorb, a, b in store.terms(store.home / name) for r in store.records(xorb)[a:b])
     again = server.xorb_bytes() - stored, sum(r["bytes"] for r in server.requests("body"))
     if (name, field) in CONTENT:
-        assert again[0] == 0 and 0 < again[1] <= len(FILES[name])
+        assert again[0] <= stored and again[1] <= len(FILES[name]) and sum(again) > 0
     else:
         assert 0 < again[0] <= stored and again[1] == 0
 
