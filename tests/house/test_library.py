@@ -83,11 +83,13 @@ def test_header_stands_alone(compiler, tmp_path):
     output(*compiler, "-fsyntax-only", "-I", TOP / "include", source)
 
 
-def test_installs_header_libraries_program_and_papers(installed):
+def test_installs_header_libraries_programs_and_papers(installed):
     names = {str(path.relative_to(installed / "usr/local")) for path in installed.rglob("*") if not path.is_dir()}
     lib = str(next(installed.rglob("libhfpull.a")).parent.relative_to(installed / "usr/local"))
     assert names == {
         "bin/hf-pull",
+        "bin/hf-pulld",
+        "lib/systemd/system/hf-pulld.service",
         "include/hfp/hfp.h",
         f"{lib}/libhfpull.a",
         f"{lib}/libhfpull.so",
