@@ -55,9 +55,21 @@ static void touch_order(struct driver *d)
 
 /* ---- the engine's side ---- */
 
+static void tell_files(struct driver *d, struct job *j)
+{
+    struct out o = { 0 };
+    out_object(&o, NULL);
+    out_text(&o, "id", j->id);
+    job_files_changed(&o, j->files, FILES_TOLD);
+    out_object_end(&o);
+    feed_push(d->rooms.feed, "files", &o);
+}
+
 static void keep_rows(struct driver *d, struct job *j)
 {
     struct out o = { 0 };
+    while (j->files && j->files->changed > 0) /* who sees the job done has seen its files */
+        tell_files(d, j);
     if (j->files)
         store_put_files(d->rooms.store, j->id, j->files);
     j->files = NULL;
@@ -83,10 +95,19 @@ static void forget(struct driver *d, struct job *j)
     touch_order(d);
 }
 
+static void requeue(struct job *j)
+{
+    j->end = HFP_QUEUED;
+    j->ended_ms = 0;
+    if (j->status)
+        j->status->error = (struct hfp_err){ 0 };
+}
+
 static void ended(struct driver *d, struct job *j, enum hfp_state end)
 {
+    bool again = j->again && end != HFP_DONE && !j->removed;
     j->engine = 0;
-    j->parked = j->paused = j->cancelling = false;
+    j->parked = j->paused = j->cancelling = j->again = false;
     j->end = end;
     j->ended_ms = unix_ms();
     d->counts.done += end == HFP_DONE;
@@ -99,6 +120,10 @@ static void ended(struct driver *d, struct job *j, enum hfp_state end)
     const struct hfp_err *e = j->status ? &j->status->error : NULL;
     log_line(d->rooms.log, end == HFP_FAILED ? HFP_LOG_WARN : HFP_LOG_INFO, j->id, "%s %s%s%s", j->ask.repo,
              hfp_state_text(end), end == HFP_FAILED && e ? ": " : "", end == HFP_FAILED && e ? e->message : "");
+    if (again) {
+        requeue(j);
+        touch(d, j, true);
+    }
     if (j->removed)
         forget(d, j);
     for (struct job *old; (old = jobs_oldest(d->rooms.jobs)) != NULL;)
@@ -251,8 +276,10 @@ int driver_cancel(struct driver *d, struct job *j, struct hfp_err *err)
 {
     if (job_ended(j))
         return impossible(j, "cancelled", err);
-    if (j->cancelling)
+    if (j->cancelling) {
+        j->again = false;
         return HFP_OK;
+    }
     if (j->engine) {
         j->cancelling = true;
         hfp_cancel(d->engine, j->engine);
@@ -266,13 +293,12 @@ int driver_cancel(struct driver *d, struct job *j, struct hfp_err *err)
 
 int driver_retry(struct driver *d, struct job *j, struct hfp_err *err)
 {
-    if (j->end != HFP_FAILED && j->end != HFP_CANCELLED)
+    if (j->end != HFP_FAILED && j->end != HFP_CANCELLED && (!j->cancelling || j->removed))
         return impossible(j, "tried again", err);
-    j->end = HFP_QUEUED;
-    j->ended_ms = 0;
+    j->again = j->cancelling;
+    if (!j->cancelling)
+        requeue(j);
     j->rank = jobs_last_rank(d->rooms.jobs) + 1;
-    if (j->status)
-        j->status->error = (struct hfp_err){ 0 };
     touch(d, j, true);
     touch_order(d);
     return HFP_OK;
@@ -375,18 +401,14 @@ void driver_settings(struct driver *d, const struct settings *before)
 static void tell_job(struct driver *d, struct job *j)
 {
     struct out o = { 0 };
+    j->changed = false;
+    if (j->files && j->files->changed > 0) {
+        tell_files(d, j);
+        if (j->files->changed > 0)
+            j->changed = d->changed = true;
+    }
     job_json(&o, NULL, j, false);
     feed_push(d->rooms.feed, "job", &o);
-    j->changed = false;
-    if (!j->files || j->files->changed == 0)
-        return;
-    out_object(&o, NULL);
-    out_text(&o, "id", j->id);
-    job_files_changed(&o, j->files, FILES_TOLD);
-    out_object_end(&o);
-    feed_push(d->rooms.feed, "files", &o);
-    if (j->files->changed > 0)
-        j->changed = d->changed = true;
 }
 
 /* Where one goes all behind it move up: the whole order is one event instead of one a job. */

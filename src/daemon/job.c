@@ -108,7 +108,7 @@ enum hfp_state job_state(const struct job *j)
     if (job_ended(j))
         return j->end;
     if (j->cancelling)
-        return HFP_CANCELLED;
+        return j->again ? HFP_QUEUED : HFP_CANCELLED;
     if (j->paused)
         return HFP_PAUSED;
     if (!job_running(j))

@@ -37,6 +37,7 @@ struct job {
     bool paused;                               /* by the user */
     bool parked;                               /* the engine has it, paused, and it waits for its turn */
     bool cancelling, removed;                  /* asked of the engine; removed: to be forgotten when that is done */
+    bool again;                                /* asked while it is being cancelled: queued when that is done */
     enum hfp_state end;                        /* done, failed or cancelled; anything else: not ended */
     uint64_t created_ms, started_ms, ended_ms; /* unix; 0: not yet */
     struct hfp_status *status;                 /* the last one; NULL: never begun */

@@ -149,7 +149,7 @@ struct job *jobs_next(struct jobs *q, size_t parallel)
     jobs_sort(q);
     for (size_t i = 0; i < q->n && !job_ended(q->list[i]); i++) {
         struct job *j = q->list[i];
-        if (job_state(j) == HFP_QUEUED && (j->ask.verb == HFP_PLAN ? plan_place : place))
+        if (job_state(j) == HFP_QUEUED && !j->cancelling && (j->ask.verb == HFP_PLAN ? plan_place : place))
             return j;
     }
     return NULL;
