@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static pthread_t loop_thread;
-static atomic_uint wakes, running, most_running;
+static atomic_uint wakes, running, most_running, ended;
 
 static void wake(void *ctx)
 {
@@ -46,6 +46,7 @@ static void run(struct task *t)
         usleep(j->sleep_ms * 1000);
     j->ran++;
     atomic_fetch_sub(&running, 1);
+    atomic_fetch_add(&ended, 1);
 }
 
 static void done(struct task *t)
@@ -197,11 +198,12 @@ static void test_one_wake_up_for_all(void)
     struct job jobs[20];
     CHECK(work_threads_new(&w, wake, NULL, &err) == HFP_OK, "threads");
     atomic_store(&wakes, 0);
+    atomic_store(&ended, 0);
     for (unsigned i = 0; i < ARRAY_LEN(jobs); i++) {
         job_init(&jobs[i], w, LANE_SYNC, 0);
         work_submit(w, LANE_SYNC, &jobs[i].task);
     }
-    for (unsigned i = 0; i < 500 && !jobs[19].ran; i++)
+    for (unsigned i = 0; i < 500 && atomic_load(&ended) < ARRAY_LEN(jobs); i++)
         usleep(10000);
     usleep(10000);
     unsigned before = atomic_load(&wakes);

@@ -1,6 +1,6 @@
-"""Makes the pictures of README.md from the real daemon: HFP_SCREENS=docs pytest tests/page/test_screens.py
+"""Makes the pictures of README.md from the real daemon: pytest -c tests/pytest.ini tests/page/screens.py
 
-No test, and not run without that variable: it looks at nothing but shows what a person sees.
+No test, and not collected by its name: it looks at nothing but shows what a person sees.
 """
 import os
 import pathlib
@@ -13,8 +13,7 @@ from playwright.sync_api import expect
 from conftest import row
 from lab import MB
 
-FOLDER = os.environ.get("HFP_SCREENS")
-pytestmark = pytest.mark.skipif(not FOLDER, reason="HFP_SCREENS names no folder")
+FOLDER = os.environ.get("HFP_SCREENS", "docs")
 QUANTS = {"Q2_K": 296, "Q4_K_M": 484, "Q5_K_M": 551, "Q6_K": 623, "Q8_0": 805, "BF16": 1509}
 
 
