@@ -377,6 +377,8 @@ uint64_t running_next_ns(const struct job *job, uint64_t now_ns)
 {
     uint64_t next = UINT64_MAX;
     for (const struct blob *b = job->blobs; b; b = b->next) {
+        if (b->failed) /* waits only for what it began, which wakes the loop; its times are of the past */
+            continue;
         if (b->state == BLOB_LOCKED)
             next = MIN(next, b->locked_retry_ns);
         if (b->state == BLOB_FETCH || b->state == BLOB_REPAIR || b->state == BLOB_INDEX)

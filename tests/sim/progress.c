@@ -74,9 +74,8 @@ static void check_received(struct sim_job *j, const struct hfp_event *e)
             sim_fail("P8: %" PRIu64 " bytes said to be recorded, %" PRIu64 " are on the disk", s->recorded_bytes,
                      truth);
     }
-    bool guesses = sim->torn ||
-                   (sim->faults.power && sim->incarnation > 0); /* blocks whose record was torn, and that prove right */
-    bool copies = sim->faults.xet > 0;                          /* chunks that are here, or that came and stand twice */
+    bool guesses = sim->torn || sim->power_lost; /* blocks whose record was torn or lost, and that prove right */
+    bool copies = sim->faults.xet > 0;           /* chunks that are here, or that came and stand twice */
     if (j->planned && !guesses && !copies && s->received_bytes > j->plan_bytes + sim->got_bytes[repo] - j->wire_at_plan)
         sim_fail("P8: received %" PRIu64 ", but %" PRIu64 " were here and %" PRIu64 " came", s->received_bytes,
                  j->plan_bytes, sim->got_bytes[repo] - j->wire_at_plan);

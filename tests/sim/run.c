@@ -193,8 +193,10 @@ static void incarnation(bool crash)
     if (!sim->failed)
         check_disk();
     truth_note_recorded();
-    if (killed && sim->faults.power)
+    if (killed && sim->faults.power) {
+        sim->power_lost = true;
         disk_power_loss();
+    }
     sim->incarnation++;
 }
 

@@ -193,6 +193,7 @@ struct sim {
     uint64_t starves_ns; /* since when a head has waited for a buffer; UINT64_MAX: none does */
     bool honest;         /* nothing and nobody ever gives wrong bytes: then nothing ever needs repair */
     bool doubtful;       /* bytes of unknown worth were here, or the disk failed: a record alone proves nothing */
+    bool power_lost;     /* once: what was not synced then may be gone, or prove right */
     bool torn;           /* a notebook whose header says nothing was seen: its blocks may prove right */
     bool rotten;         /* a file was damaged after it was finished */
 };
