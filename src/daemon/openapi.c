@@ -221,7 +221,7 @@ static void settings_schema(struct out *o, const char *name, bool change)
 #define X(field, room, check, wrong, text)                                                                             \
     out_object(o, #field);                                                                                             \
     out_text(o, "type", "string");                                                                                     \
-    out_i64(o, "maxLength", room - 1);                                                                                 \
+    out_i64(o, "maxLength", (room)-1);                                                                                 \
     out_text(o, "description", text);                                                                                  \
     out_object_end(o);
     SETTINGS_TEXT(X)

@@ -78,8 +78,10 @@ static void scan_run(struct task *t)
     struct statvfs fs;
     int dir = job->store->local >= 0 ? job->store->local : job->store->blobs >= 0 ? job->store->blobs : job->store->hub;
     AUTO(fd_closep) int above = -1;
-    if (dir < 0)
-        dir = above = nearest_folder(job->store);
+    if (dir < 0) {
+        above = nearest_folder(job->store);
+        dir = above;
+    }
     if (dir >= 0 && io->fstatvfs(dir, &fs) == 0) {
         s->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
         s->fsid = fs.f_fsid;

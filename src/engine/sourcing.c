@@ -224,6 +224,14 @@ bool sourcing_instead(struct blob *b, const struct hfp_err *err)
     return true;
 }
 
+/* The source gives nothing, and the other one may be asked. */
+static bool stuck(const struct blob *b, uint64_t now_ns, struct hfp_err *why)
+{
+    if (b->over_xet)
+        return !b->http_failed && xet_fetch_stuck(b->xet, CAS_PATIENCE_NS, now_ns, why);
+    return !b->small && b->fetch && fetch_stuck(b->fetch, why) && sourcing_xet_possible(b);
+}
+
 uint64_t sourcing_turn(struct blob *b, uint64_t now_ns)
 {
     uint64_t next = UINT64_MAX;
@@ -236,14 +244,9 @@ uint64_t sourcing_turn(struct blob *b, uint64_t now_ns)
     struct hfp_err why;
     if (b->over_xet && b->xet_failed && b->http_failed)
         blob_fail(b, &b->source_error);
-    else if (b->over_xet && b->xet_failed)
+    else if (b->over_xet ? b->xet_failed : b->http_failed)
         change(b, &b->source_error);
-    else if (!b->over_xet && b->http_failed)
-        change(b, &b->source_error);
-    else if (b->over_xet && !b->http_failed && xet_fetch_stuck(b->xet, CAS_PATIENCE_NS, now_ns, &why) && may_change(b))
-        change(b, &why);
-    else if (!b->over_xet && !b->small && b->fetch && fetch_stuck(b->fetch, &why) && sourcing_xet_possible(b) &&
-             may_change(b))
+    else if (stuck(b, now_ns, &why) && may_change(b))
         change(b, &why);
     return b->failed || b->job->wake ? now_ns : next;
 }

@@ -194,7 +194,7 @@ void foreign_scan(struct foreign *f, int64_t unix_ms)
             foreign_judge(f->list[i]);
         f->list[i]->judged = true;
     }
-    qsort(f->list, f->n, sizeof *f->list, by_motion);
+    qsort(f->list, f->n, sizeof *f->list, by_motion); /* NOLINT(bugprone-sizeof-expression): a list of pointers */
 }
 
 size_t foreign_count(const struct foreign *f)

@@ -74,7 +74,8 @@ static void decoded(struct xet_fetch *x, const struct xet_work *w)
     switch (w->stop) {
     case XET_WANTS_INPUT:
         x->raw -= u->raw[u->used] != NULL;
-        pool_put(x->spec.pool, ptr_steal(&u->raw[u->used++]));
+        pool_put(x->spec.pool, ptr_steal(&u->raw[u->used]));
+        u->used++;
         u->input_at = 0;
         if (u->used < u->blocks)
             fetch_front(u->fetch, u->used);
