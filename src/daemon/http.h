@@ -1,4 +1,4 @@
-/* daemon/http.h: the only room that knows libmicrohttpd.
+/* daemon/http.h: the only room that knows libmicrohttpd (http.c, http_request.c).
  *
  * It listens, reads requests within limits of size and time, and sends answers. All of it runs on the loop's thread:
  * http_fds() names what to poll for, http_turn() does what is due. The owner is told twice of a request: begin(), when
