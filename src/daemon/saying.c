@@ -20,7 +20,8 @@ struct saying {
     struct said {
         char id[JOB_ID_SIZE];
         bool seen, quiet; /* quiet: its last figures are written, and it does not run */
-    } * said;             /* jobs that have a file */
+        bool old; /* from an earlier life of this program, which may have died before it wrote the last figures */
+    } * said;     /* jobs that may have a file; by id */
     size_t n, room;
 };
 
@@ -28,12 +29,15 @@ struct writing {
     struct worker_task task;
     char *path;
     char text[PROGRESS_TEXT];
-    size_t n; /* 0: the file is taken away */
+    size_t n;   /* 0: the file is taken away */
+    bool again; /* only where there is one already */
 };
 
 static void run(struct worker_task *t)
 {
     struct writing *w = (struct writing *)t;
+    if (w->again && access(w->path, F_OK) != 0)
+        return;
     if (w->n)
         file_replace(w->path, w->text, w->n, NULL);
     else
@@ -47,20 +51,6 @@ static void done(struct worker_task *t)
     free(w);
 }
 
-int saying_new(struct saying **out, const struct saying_config *config, struct hfp_err *err)
-{
-    struct saying *s = calloc(1, sizeof *s);
-    if (!s)
-        return fault_nomem(err);
-    s->config = *config;
-    int rc = config->dir ? worker_new(&s->disk, config->wake_fd, err) : HFP_OK;
-    if (rc)
-        free(s);
-    else
-        *out = s;
-    return rc;
-}
-
 void saying_free(struct saying *s)
 {
     if (!s)
@@ -72,46 +62,78 @@ void saying_free(struct saying *s)
 
 /* ---- files ---- */
 
-static void submit(struct saying *s, const char *id, const struct hfp_status *st)
+static void submit(struct saying *s, const struct said *one, const struct hfp_status *st)
 {
     struct writing *w = calloc(1, sizeof *w);
-    if (!w || asprintf(&w->path, "%s/download_%s.json", s->config.dir, id) < 0) {
+    if (!w || asprintf(&w->path, "%s/download_%s.json", s->config.dir, one->id) < 0) {
         free(w);
         return;
     }
     w->task = (struct worker_task){ .run = run, .done = done };
     w->n = st ? progress_text(w->text, st) : 0;
+    w->again = one->old;
     worker_submit(s->disk, &w->task);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct said *)a)->id, ((const struct said *)b)->id);
 }
 
 static struct said *find(struct saying *s, const char *id)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (strcmp(s->said[i].id, id) == 0)
-            return &s->said[i];
-    return NULL;
+    struct said key = { 0 };
+    memcpy(key.id, id, sizeof key.id);
+    return s->n ? bsearch(&key, s->said, s->n, sizeof *s->said, by_id) : NULL;
+}
+
+static bool more_room(struct saying *s, size_t n)
+{
+    if (s->n + n <= s->room)
+        return true;
+    size_t room = 2 * s->room > s->n + n ? 2 * s->room : s->n + n;
+    struct said *said = realloc(s->said, room * sizeof *said);
+    if (!said)
+        return false;
+    s->said = said;
+    s->room = room;
+    return true;
 }
 
 static struct said *add(struct saying *s, const char *id)
 {
-    if (s->n == s->room) {
-        size_t room = s->room ? 2 * s->room : 16;
-        struct said *said = realloc(s->said, room * sizeof *said);
-        if (!said)
-            return NULL;
-        s->said = said;
-        s->room = room;
-    }
-    struct said *one = &s->said[s->n++];
+    size_t at = 0;
+    if (!more_room(s, 1))
+        return NULL;
+    while (at < s->n && strcmp(s->said[at].id, id) < 0)
+        at++;
+    struct said *one = &s->said[at];
+    memmove(one + 1, one, (s->n++ - at) * sizeof *one);
     *one = (struct said){ 0 };
     memcpy(one->id, id, sizeof one->id);
     return one;
+}
+
+/* Of jobs that are on the list when the program begins, each may have a file. */
+static void add_old(struct saying *s)
+{
+    const struct jobs *q = s->config.jobs;
+    if (!more_room(s, q->n))
+        return; /* out of memory: those files stay */
+    for (size_t i = 0; i < q->n; i++) {
+        struct said *one = &s->said[s->n++];
+        *one = (struct said){ .quiet = !job_ended(q->list[i]), .old = true };
+        memcpy(one->id, q->list[i]->id, sizeof one->id);
+    }
+    if (s->n)
+        qsort(s->said, s->n, sizeof *s->said, by_id);
 }
 
 /* Running jobs get theirs every second, one that stopped once more; one that is off the list loses it. */
 static void write_files(struct saying *s)
 {
     const struct jobs *q = s->config.jobs;
+    size_t kept = 0;
     if (worker_waiting(s->disk) > WAITING_MAX)
         return;
     for (size_t i = 0; i < s->n; i++)
@@ -119,25 +141,42 @@ static void write_files(struct saying *s)
     for (size_t i = 0; i < q->n; i++) {
         const struct job *j = q->list[i];
         bool known = j->status && j->status->files > 0 && j->ask.verb != HFP_PLAN;
-        struct said *one = known ? find(s, j->id) : NULL;
         bool runs = known && job_running(j);
+        struct said *one = find(s, j->id);
         if (runs && !one)
             one = add(s, j->id);
         if (!one)
             continue;
         one->seen = true;
-        if (runs || !one->quiet)
-            submit(s, j->id, j->status);
+        one->old &= !runs;
+        if (runs || (known && !one->quiet))
+            submit(s, one, j->status);
         one->quiet = !runs;
     }
-    for (size_t i = 0; i < s->n;) {
-        if (s->said[i].seen) {
-            i++;
-            continue;
-        }
-        submit(s, s->said[i].id, NULL);
-        s->said[i] = s->said[--s->n];
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->said[i].seen)
+            s->said[kept++] = s->said[i];
+        else
+            submit(s, &s->said[i], NULL);
     }
+    s->n = kept;
+}
+
+int saying_new(struct saying **out, const struct saying_config *config, struct hfp_err *err)
+{
+    struct saying *s = calloc(1, sizeof *s);
+    if (!s)
+        return fault_nomem(err);
+    s->config = *config;
+    int rc = config->dir ? worker_new(&s->disk, config->wake_fd, err) : HFP_OK;
+    if (rc) {
+        free(s);
+        return rc;
+    }
+    if (s->disk)
+        add_old(s);
+    *out = s;
+    return HFP_OK;
 }
 
 /* ---- the line ---- */

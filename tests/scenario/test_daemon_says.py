@@ -3,6 +3,7 @@
 Seen red on purpose, each with the daemon broken so:
     progress files written in place            test_progress_files_follow_no_link..
     signs of life ten times as seldom          test_the_service_manager_is_told
+    files of an earlier life not known         test_a_progress_file_goes_with_its_job..
 """
 
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import parser
 
+import disk
 import hub
 from daemon import Daemon
 from lab import MB, REPO
@@ -50,6 +52,26 @@ def test_a_progress_file_a_job(slow):
         while path.exists():
             assert time.monotonic() < daemon.wait_gone
             time.sleep(0.1)
+
+
+def test_a_progress_file_goes_with_its_job_also_after_a_kill(slow):
+    with Daemon(slow) as daemon:
+        job = daemon.add(REPO)
+        path = slow.path / f"download_{job}.json"
+        assert daemon.wait(job)["state"] == "done"
+        daemon.kill()
+        path.write_text("{}")                                            # killed before the last figures were written
+        daemon.start()
+        disk.wait_until(lambda: "progress" in json.loads(path.read_text()))
+        assert json.loads(path.read_text())["progress"] == 100
+        daemon.kill()
+        path.unlink()
+        daemon.start()
+        time.sleep(1)
+        assert not path.exists()                                         # who took it away wants none back
+        path.write_text("{}")
+        daemon.delete(f"/jobs/{job}")
+        disk.wait_until(lambda: not path.exists())
 
 
 def test_progress_files_follow_no_link_and_their_failure_is_harmless(slow):

@@ -1,0 +1,16 @@
+"""A short life of the daemon with everything at once (soak.py); bench/daemon --soak is the long one.
+
+Seen red on purpose, each with the daemon broken so:
+    files of an earlier life not known         "progress files are left"
+"""
+
+from soak import Soak
+
+
+def test_a_short_life_with_everything_at_once(lab):
+    report = Soak(lab, seconds=15).run()
+    assert report["wrong"] == []
+    assert report["kills"] >= 1 and report["did"]["done"] >= 5, report            # or it has shown nothing
+    watched = report["watched"]
+    assert watched["fds"]["at_rest"] <= watched["fds"]["first"] + 20, watched     # connections kept for the next job
+    assert watched["threads"]["most"] <= 40 and watched["wal_mib"]["most"] <= 8 and watched["rss_mib"]["most"] <= 96, watched
