@@ -14,6 +14,7 @@
 
 #define TREES_MAX_BYTES (16U << 20)   /* some 80,000 files; of larger repositories the total stays unknown */
 #define TREES_MAX 16                  /* commits looked through for one etag */
+#define SIZE_MAX_BYTES (1ULL << 53)   /* what a JSON number holds exactly; no file is larger */
 #define CONTROL_MAX_BYTES (16U << 20) /* a bit for each piece of 1 MiB: 16 TiB in 2 MiB */
 
 /* "models--ns--name" as a path component at folder: the type, and where its end is. */
@@ -76,7 +77,7 @@ static bool look_into_tree(struct foreign_download *d, const char *path, const c
     bool found = false;
     cJSON_ArrayForEach (entry, cJSON_GetObjectItemCaseSensitive(all, "files")) {
         const cJSON *size = cJSON_GetObjectItemCaseSensitive(entry, "size");
-        if (found || !cJSON_IsNumber(size) || size->valuedouble < 0 ||
+        if (found || !cJSON_IsNumber(size) || size->valuedouble < 0 || size->valuedouble > (double)SIZE_MAX_BYTES ||
             !text_is(entry, strlen(etag) == 64 ? "lfs_sha256" : "blob_id", etag))
             continue;
         found = true;

@@ -4,7 +4,11 @@ Seen red on purpose, each with the daemon broken so:
     files of an earlier life not known         "progress files are left"
 """
 
+import os
+
 from soak import Soak
+
+SANITIZED = {"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ)                    # then memory is not the daemon's own
 
 
 def test_a_short_life_with_everything_at_once(lab):
@@ -13,4 +17,5 @@ def test_a_short_life_with_everything_at_once(lab):
     assert report["kills"] >= 1 and report["did"]["done"] >= 5, report            # or it has shown nothing
     watched = report["watched"]
     assert watched["fds"]["at_rest"] <= watched["fds"]["first"] + 20, watched     # connections kept for the next job
-    assert watched["threads"]["most"] <= 40 and watched["wal_mib"]["most"] <= 8 and watched["rss_mib"]["most"] <= 96, watched
+    assert watched["threads"]["most"] <= 40 and watched["wal_mib"]["most"] <= 8, watched
+    assert watched["rss_mib"]["most"] <= (1000 if SANITIZED else 96), watched
