@@ -175,18 +175,32 @@ def test_the_service_manager_is_told(slow):
         assert said[-1] == b"STOPPING=1"
 
 
+def wake_ups(daemon, seconds=7):
+    """A second, of all its threads."""
+    switches = lambda: sum(int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", p.read_text())[1])
+                           for p in Path(f"/proc/{daemon.process.pid}/task").glob("*/status"))
+    before, begun = switches(), time.monotonic()
+    time.sleep(seconds)
+    return (switches() - before) / (time.monotonic() - begun)
+
+
 def test_idle_it_sleeps(lab):
-    """G12: less than one wake-up a second when nothing runs and nobody listens."""
+    """G12: less than one wake-up a second when nothing runs and nobody listens; a few when somebody does."""
     lab.file(MB).start()
     with Daemon(lab) as daemon:
         daemon.wait(daemon.add(REPO))
-        time.sleep(6)
-        switches = lambda: sum(int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", p.read_text())[1])
-                               for p in Path(f"/proc/{daemon.process.pid}/task").glob("*/status"))
-        before, begun = switches(), time.monotonic()
-        time.sleep(10)
-        assert (switches() - before) / (time.monotonic() - begun) < 1
-        assert Path(f"/proc/{daemon.process.pid}/status").read_text().count("VmRSS") == 1
+        time.sleep(6)                                                    # connections are kept for the next job for a while
+        assert wake_ups(daemon) < 1
+        pages = [daemon.events() for _ in range(5)]
+        pages[-1].wait(lambda rows: rows)
+        time.sleep(1)
+        assert wake_ups(daemon) < 3                                      # the network's figures are sampled once a second then
+        for page in pages:
+            page.close()
+        daemon.kill()
+        daemon.start()
+        time.sleep(1)
+        assert wake_ups(daemon) < 1                                      # with an ended job on the list
 
 
 def test_serve_is_the_same_program(lab):

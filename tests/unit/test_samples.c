@@ -1,9 +1,18 @@
 /* The curve of a job: any length of life in a fixed room.
- * Seen red with: thinning that drops every second sample instead of taking the mean, no gap after a pause. */
+ * Seen red with: thinning that keeps one of two samples, either, instead of their mean ("neighbours become"), the earlier
+ * time for both ("at the later"), no gap after a pause. */
 #include "daemon/samples.h"
 #include "tap.h"
 
 #include <stdlib.h>
+
+static unsigned count(const char *text, const char *part)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+        n++;
+    return n;
+}
 
 static char *text_of(const struct samples *s)
 {
@@ -12,8 +21,24 @@ static char *text_of(const struct samples *s)
     return out_take(&o, NULL);
 }
 
+/* A line that goes and stands still by turns: seen at half the detail it goes at half the speed all the time. */
+static void thinning_takes_the_mean(void)
+{
+    struct samples *s = samples_new();
+    for (int64_t t = 0; t <= SAMPLES_MAX + 1; t++)
+        samples_add(s, 1000 + t, (uint64_t)(t / 2) * 2000, 7);
+    char *text = text_of(s);
+    CHECK(strstr(text, "\"step_s\":2") != NULL, "thinned once");
+    CHECK_U64(count(text, ",1000,7]"), SAMPLES_MAX / 2, "neighbours become their mean");
+    CHECK_U64(count(text, ",0,7]") + count(text, ",2000,7]"), 1, "and only the newest is as it was");
+    CHECK(strstr(text, "[1002,1000,7],[1004,1000,7]") != NULL, "at the later of their times");
+    free(text);
+    samples_free(s);
+}
+
 int main(void)
 {
+    thinning_takes_the_mean();
     struct samples *s = samples_new();
     samples_add(s, 100, 0, 0);
     samples_add(s, 101, 1000, 0);
