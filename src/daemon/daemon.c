@@ -120,6 +120,19 @@ static int open_saying(struct daemon *d, struct hfp_err *err)
     return saying_new(&d->saying, &saying, err);
 }
 
+static int open_cache(struct daemon *d, struct hfp_err *err)
+{
+    const struct cache_rooms rooms = { .root = hub_folder(d->options),
+                                       .jobs = &d->jobs,
+                                       .feed = d->feed,
+                                       .settings = &d->settings,
+                                       .ready = &d->ready,
+                                       .counts = driver_counts(d->driver),
+                                       .log = &d->log,
+                                       .wake_fd = d->wake_fd };
+    return cache_new(&d->cache, &rooms, err);
+}
+
 static int open_all(struct daemon *d, struct hfp_err *err)
 {
     char *data = NULL;
@@ -140,6 +153,8 @@ static int open_all(struct daemon *d, struct hfp_err *err)
         rc = open_engine(d, err);
     if (rc == HFP_OK)
         rc = open_saying(d, err);
+    if (rc == HFP_OK)
+        rc = open_cache(d, err);
     if (rc == HFP_OK) /* last: who is answered meets a daemon that works */
         rc = listen_all(d, data, err);
     free(data);
@@ -151,6 +166,7 @@ static uint64_t turn(struct daemon *d)
     uint64_t now_ns = mono_ns();
     worker_turn(d->disk);
     uint64_t next = driver_turn(d->driver, now_ns);
+    next = earlier(next, cache_turn(d->cache, now_ns));
     next = earlier(next, saying_turn(d->saying, now_ns));
     next = earlier(next, systemd_turn(&d->systemd, now_ns));
     next = earlier(next, feed_turn(d->feed, now_ns));
@@ -192,6 +208,7 @@ static void close_all(struct daemon *d)
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
         worker_turn(d->disk);
     }
+    cache_free(d->cache);
     worker_free(d->disk);
     for (int i = 0; d->http && d->store && i < LAST_TURNS && http_open(d->http) > feed_readers(d->feed); i++) {
         http_turn(d->http, mono_ns());

@@ -5,6 +5,7 @@
 #ifndef HFP_DAEMON_DAEMON_H
 #define HFP_DAEMON_DAEMON_H
 
+#include "daemon/cache.h"
 #include "daemon/driver.h"
 #include "daemon/guard.h"
 #include "daemon/ready.h"
@@ -24,6 +25,7 @@ struct daemon {
     struct store *store;
     struct feed *feed;
     struct driver *driver;
+    struct cache *cache;
     struct saying *saying;
     struct ready ready;
     struct systemd systemd;

@@ -143,7 +143,7 @@ size_t jobs_waiting(const struct jobs *q)
 
 struct job *jobs_next(struct jobs *q, size_t parallel)
 {
-    bool place = running(q, false) < parallel, plan_place = running(q, true) < PLANS_AT_ONCE;
+    bool place = !q->held && running(q, false) < parallel, plan_place = running(q, true) < PLANS_AT_ONCE;
     if (!place && !plan_place)
         return NULL;
     jobs_sort(q);

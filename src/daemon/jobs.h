@@ -19,6 +19,7 @@ struct jobs {
     struct job **list; /* in the order of jobs_sort() */
     size_t n, room;
     bool sorted;
+    unsigned held; /* nothing begins but dry runs: revisions leave the cache (cache.h) */
 };
 
 int jobs_add(struct jobs *q, struct job *j, struct hfp_err *err); /* owns it on success */

@@ -70,6 +70,10 @@ void metrics_route(struct route_call *c)
     value(&o, "api_connections", "gauge", "Open connections to this API.", http_open(d->http));
     value(&o, "event_readers", "gauge", "Open streams of events.", feed_readers(d->feed));
     value(&o, "events_total", "counter", "Events since the start.", feed_events(d->feed));
+    value(&o, "cache_scans_total", "counter", "How often the cache was listed since the start.",
+          cache_counts(d->cache)->scans);
+    value(&o, "cache_freed_bytes_total", "counter", "Freed by deletions and the quota since the start.",
+          cache_counts(d->cache)->freed_bytes);
     value(&o, "store_failing", "gauge", "1 while the job database cannot be written.", store_trouble(d->store) != NULL);
     reply_text(c->request, 200, "text/plain; version=0.0.4; charset=utf-8", &o);
 }

@@ -119,6 +119,24 @@ static const struct member fixed[] = {
              "}},\"stalls\":{\"type\":\"array\",\"maxItems\":200,"
              "\"items\":{\"type\":\"array\",\"minItems\":3,\"maxItems\":3}}"),
       NULL },
+    { "Cache",
+      OBJECT("\"root\",\"total_bytes\",\"free_bytes\",\"quota_bytes\",\"repos\"",
+             "\"root\":" TEXT_SCHEMA ",\"total_bytes\":" COUNT_SCHEMA ",\"free_bytes\":" COUNT_SCHEMA
+             ",\"quota_bytes\":" COUNT_SCHEMA ",\"repos\":{\"type\":\"array\",\"items\":" REF("CachedRepo") "}"),
+      NULL },
+    { "CachedRepo",
+      OBJECT("\"repo\",\"type\",\"size_bytes\",\"last_used_unix_ms\",\"revisions\"",
+             "\"repo\":" TEXT_SCHEMA
+             ",\"type\":" REF("RepoType") ",\"size_bytes\":" COUNT_SCHEMA ",\"last_used_unix_ms\":" SCHEMA_U64_OR_NULL
+                                          ",\"revisions\":{\"type\":\"array\",\"items\":" REF("CachedRevision") "}"),
+      NULL },
+    { "CachedRevision",
+      OBJECT("\"commit\",\"refs\",\"size_bytes\",\"files\",\"proved\",\"freed_bytes\"",
+             "\"commit\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{40}$\"},\"refs\":" TEXTS_SCHEMA
+             ",\"size_bytes\":" COUNT_SCHEMA ",\"files\":" COUNT_SCHEMA
+             ",\"proved\":{\"enum\":[\"proved\",\"unproved\",\"damaged\"]},\"freed_bytes\":" COUNT_SCHEMA),
+      NULL },
+    { "CacheDeleted", OBJECT("\"freed_bytes\"", "\"freed_bytes\":" COUNT_SCHEMA), NULL },
     { "JobChange",
       "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"priority\":" ASK_SCHEMA_PRIORITY
       ",\"limit_bytes_per_s\":" ASK_SCHEMA_RATE "}}",
@@ -277,16 +295,30 @@ static void parameter(struct out *o, const char *name, size_t n, const char *whe
     out_object_end(o);
 }
 
+/* Of a part of a path, by its name. */
+static const char *segment_schema(const char *name, size_t n)
+{
+    static const struct {
+        const char *name, *schema;
+    } rows[] = {
+        { "id", "{\"type\":\"string\",\"pattern\":\"^j_[0-9a-f]{16}$\"}" },
+        { "type", REF("RepoType") },
+        { "ns", "{\"type\":\"string\",\"pattern\":\"^(-|[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*)$\",\"maxLength\":96}" },
+        { "name", "{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*$\",\"maxLength\":96}" },
+        { "commit", "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{40}$\"}" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0)
+            return rows[i].schema;
+    return "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}";
+}
+
 static void parameters(struct out *o, const struct route *r)
 {
     out_list(o, "parameters");
     for (const char *at = r->path; (at = strchr(at, '{')) != NULL; at++) {
         size_t n = strcspn(at + 1, "}");
-        bool id = n == 2 && memcmp(at + 1, "id", 2) == 0;
-        parameter(o, at + 1, n, "path",
-                  id ? "{\"type\":\"string\",\"pattern\":\"^j_[0-9a-f]{16}$\"}"
-                     : "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255}",
-                  NULL, NULL);
+        parameter(o, at + 1, n, "path", segment_schema(at + 1, n), NULL, NULL);
     }
     for (const struct route_query *q = r->query; q && q->name; q++)
         parameter(o, q->name, strlen(q->name), "query", NULL, q->schema, q->text);

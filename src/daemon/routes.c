@@ -15,6 +15,7 @@ static const unsigned changes[] = { 400, 404, 409, 413, 415, 503, 507, 0 };
 static const unsigned moves[] = { 404, 409, 415, 503, 507, 0 };
 static const unsigned lists[] = { 400, 0 };
 static const unsigned pages[] = { 400, 404, 503, 0 };
+static const unsigned removes[] = { 400, 404, 409, 415, 503, 0 };
 static const unsigned streams[] = { 503, 0 };
 
 static const struct route_query list_query[] = {
@@ -71,12 +72,17 @@ const struct route routes[] = {
       "a failed or cancelled job goes into the queue again" },
     { HTTP_POST, API "/jobs/{id}/move", GUARD_API, job_move_route, "JobMove", "Job", NULL, 200, changes, NULL,
       "puts a queued job before another one, or last" },
+    { HTTP_GET, API "/cache", GUARD_API, cache_list_route, NULL, "Cache", NULL, 200, streams, NULL,
+      "the hub cache: repositories, revisions, what is proved, and what deleting a revision frees" },
+    { HTTP_DELETE, API "/cache/{type}/{ns}/{name}/revisions/{commit}", GUARD_API, cache_delete_route, NULL,
+      "CacheDeleted", NULL, 200, removes, NULL,
+      "deletes a revision and what no other one uses; ns is - where the name has none" },
     { HTTP_GET, API "/settings", GUARD_API, settings_show_route, NULL, "Settings", NULL, 200, none, NULL,
       "all settings" },
     { HTTP_PATCH, API "/settings", GUARD_API, settings_change_route, "SettingsChange", "Settings", NULL, 200, changes,
       NULL, "changes settings: all that are given, or none" },
     { HTTP_GET, API "/events", GUARD_API, events_route, NULL, "Any", "text/event-stream", 200, streams, events_query,
-      "server-sent events: hello, job, job_removed, files, queue, settings, lost" },
+      "server-sent events: hello, job, job_removed, files, queue, settings, cache, lost" },
 };
 const size_t routes_n = sizeof routes / sizeof *routes;
 

@@ -56,6 +56,8 @@ void job_resume_route(struct route_call *c);
 void job_cancel_route(struct route_call *c);
 void job_retry_route(struct route_call *c);
 void job_move_route(struct route_call *c);
+void cache_list_route(struct route_call *c);
+void cache_delete_route(struct route_call *c);
 void settings_show_route(struct route_call *c);
 void settings_change_route(struct route_call *c);
 void events_route(struct route_call *c);
