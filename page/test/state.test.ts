@@ -11,6 +11,7 @@ import { reduce } from "../src/state/reduce";
 import { groups, measuredRate, moveTarget, queueFacts, sum } from "../src/state/select";
 import { Store } from "../src/state/store";
 import { pictureOf, titleOf } from "../src/state/title";
+import { evicted } from "../src/words/gone";
 import { job, moving } from "./make";
 
 const snapshot = (jobs: Job[], next_cursor: string | null = null): Action => ({
@@ -55,6 +56,19 @@ test("one event gives all their places in the queue", () => {
     { type: "event", event: { type: "queue", data: { queued: ["b", "a"] } }, now_unix_ms: 1 },
   ]);
   assert.deepEqual([...state.jobs.values()].map((one) => one.position), [2, 1, null]);
+});
+test("what the quota takes is told, what somebody deleted only counted", () => {
+  const event = (why: "asked" | "quota", repo: string): Action => ({
+    type: "event",
+    event: { type: "cache", data: { why, type: "model", repo, commit: "0123456789abcdef", freed_bytes: 2e9 } },
+    now_unix_ms: 1,
+  });
+  const asked = reduce(EMPTY, [event("asked", "a/b")]);
+  assert.equal(asked.gone.all, 1);
+  assert.equal(evicted(EMPTY.gone, asked.gone), "");
+  assert.equal(evicted(asked.gone, reduce(asked, [event("quota", "a/c")]).gone), "Quota: deleted a/c 0123456, 2.00 GB freed.");
+  const many = reduce(asked, [event("quota", "a/c"), event("quota", "a/d")]);
+  assert.equal(evicted(asked.gone, many.gone), "Quota: deleted 2 revisions, 4.00 GB freed.");
 });
 test("running, then the queue in its order, then ended, newest first; dry runs stand nowhere", () => {
   const all = groups(

@@ -1,6 +1,14 @@
 """The daemon and the cache: what it lists is what is on the disk, what it deletes is what it said, and nothing that is needed goes.
 
 Seen red on purpose, each with the daemon broken so:
+    an answer that stands after a job has ended, a scan for each who asks      test_many_who_ask_cost_one_scan_and_what_changed_is_seen_at_once
+    what jobs have found left out                                              test_what_is_proved_what_is_not_and_what_is_damaged
+    the event not sent, "-" taken for a name                                   test_a_deletion_frees_what_it_said_and_nothing_else
+    jobs not asked, paused ones not asked                                      test_what_a_job_works_on_stays
+    a lock told as trouble of the disk                                         test_what_another_process_pulls_stays
+    any type taken for a model                                                 test_names_that_are_none_touch_nothing
+    the listing open to all                                                    test_who_may_ask
+    the queue, --ready or the last pull forgotten, no look after a job         test_beyond_the_quota_what_was_used_longest_ago_goes_first
 """
 
 import concurrent.futures
@@ -11,7 +19,7 @@ import pytest
 
 import hub
 from daemon import Daemon
-from disk import read_only
+from disk import flip_bit, read_only
 from lab import MB, REPO, files_below
 
 ONE = {"path": "one.bin", "size": 2 * MB, "seed": 1}
@@ -99,9 +107,7 @@ def test_the_listing_is_what_the_disk_says(daemon, lab):
 def test_what_is_proved_what_is_not_and_what_is_damaged(daemon, lab):
     old, new = pull(daemon, revision="v1"), pull(daemon)
     folder = hub.repo_folder(lab.home, REPO)
-    file = (folder / "snapshots" / old / "one.bin").resolve()
-    data = file.read_bytes()
-    file.write_bytes(data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
+    flip_bit((folder / "snapshots" / old / "one.bin").resolve(), 1000)
     job = daemon.wait(daemon.add(REPO, revision=old, verb="verify"))
     assert job["state"] == "failed" and job["error"]["code"] == "E_CONTENT"
     words = {commit: row["proved"] for (_, commit), row in listing(daemon)[0].items()}

@@ -1,6 +1,7 @@
 /* What the daemon knows of the cache without looking at the disk: who works on a repository, what the quota must leave
  * alone, in which revisions damage was found, and that nothing begins while one leaves.
- * Seen red with: */
+ * Seen red with: held not heeded, a cancelled job that the engine still has, locked revisions asked again, a repair
+ * ignored, one of some files believed, a local folder taken for the cache. */
 #include "daemon/cache.h"
 #include "daemon/damage.h"
 #include "daemon/quota.h"

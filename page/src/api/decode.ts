@@ -3,7 +3,7 @@
 import type { SseMessage } from "./sse";
 import type { Foreign, ServerEvent } from "./types";
 
-const KINDS = new Set(["hello", "job", "job_removed", "files", "queue", "settings", "foreign", "network", "lost"]);
+const KINDS = new Set(["hello", "job", "job_removed", "files", "queue", "settings", "cache", "foreign", "network", "lost"]);
 
 export function decodeEvent(message: SseMessage): ServerEvent | null {
   if (!KINDS.has(message.type)) return null;

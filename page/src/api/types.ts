@@ -210,6 +210,15 @@ export interface Cache {
   repos: CacheRepo[];
 }
 
+/** A revision that is no more. */
+export interface CacheGone {
+  why: "asked" | "quota";
+  type: RepoType;
+  repo: string;
+  commit: string;
+  freed_bytes: number;
+}
+
 export interface Foreign {
   id: string;
   path: string;
@@ -263,6 +272,7 @@ export type ServerEvent =
   /** ids in the order of the queue, whenever it changed */
   | { type: "queue"; data: { queued: string[] } }
   | { type: "settings"; data: Settings }
+  | { type: "cache"; data: CacheGone }
   | { type: "foreign"; data: { downloads: Foreign[] } }
   | { type: "network"; data: Network }
   | { type: "lost"; data: unknown };

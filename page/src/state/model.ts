@@ -1,6 +1,6 @@
 /* What the page knows. Views read it; only state/reduce.ts makes a new one. */
 
-import type { Foreign, Job, Network, ServerEvent, Settings } from "../api/types";
+import type { CacheGone, Foreign, Job, Network, ServerEvent, Settings } from "../api/types";
 
 export type LinkState = "connecting" | "live" | "lost" | "refused";
 
@@ -14,6 +14,14 @@ export interface Link {
   needs_token: boolean;
 }
 
+/** What left the cache since this page was opened. */
+export interface Gone {
+  all: number;
+  by_quota: number;
+  by_quota_bytes: number;
+  last: CacheGone | null;
+}
+
 export interface State {
   link: Link;
   version: string;
@@ -23,6 +31,7 @@ export interface State {
   total_jobs: number;
   next_cursor: string | null;
   settings: Settings | null;
+  gone: Gone;
   foreign: readonly Foreign[];
   network: Network | null;
   /** when the last message came: figures older than a lost connection are shown with this age */
@@ -57,6 +66,7 @@ export const EMPTY: State = {
   total_jobs: 0,
   next_cursor: null,
   settings: null,
+  gone: { all: 0, by_quota: 0, by_quota_bytes: 0, last: null },
   foreign: [],
   network: null,
   heard_unix_ms: 0,

@@ -1,6 +1,6 @@
 /* The one function that makes a new state out of an old one and what happened. Pure. */
 
-import type { Job, ServerEvent } from "../api/types";
+import type { CacheGone, Job, ServerEvent } from "../api/types";
 import type { Action, State } from "./model";
 
 /** A listing and the event stream may cross: within one run of a job its counts never go back (P8). */
@@ -52,6 +52,20 @@ function putOrder(draft: Draft, queued: readonly string[]): void {
   }
 }
 
+function countGone(draft: Draft, data: CacheGone): void {
+  const { gone } = draft.state;
+  const quota = data.why === "quota";
+  draft.state = {
+    ...draft.state,
+    gone: {
+      all: gone.all + 1,
+      by_quota: gone.by_quota + (quota ? 1 : 0),
+      by_quota_bytes: gone.by_quota_bytes + (quota ? data.freed_bytes : 0),
+      last: data,
+    },
+  };
+}
+
 function hello(draft: Draft, data: { version: string; boot: string }): void {
   // Another run of the daemon: its counts begin at what is recorded, so the old ones are no measure.
   if (draft.state.boot && draft.state.boot !== data.boot) draft.jobs = new Map();
@@ -71,6 +85,8 @@ function serverEvent(draft: Draft, event: ServerEvent): void {
     case "settings":
       draft.state = { ...draft.state, settings: event.data };
       return;
+    case "cache":
+      return countGone(draft, event.data);
     case "foreign":
       draft.state = { ...draft.state, foreign: event.data.downloads };
       return;

@@ -10,6 +10,7 @@ import { news } from "../state/notify";
 import { NOT_QUEUED } from "../state/select";
 import type { Toast } from "../state/toasts";
 import { UNDO_MS } from "../state/toasts";
+import { evicted } from "../words/gone";
 import { ago, clockSeconds, grouped, limit as limitText, rate, roomy } from "../words/format";
 import { stateLine } from "../words/job";
 import { CachePage } from "./cache";
@@ -158,9 +159,17 @@ function Refused({ why, needsToken }: { why: string; needsToken: boolean }) {
 }
 
 function ToastList() {
-  const { toasts } = useHouse();
+  const { store, toasts } = useHouse();
   const [list, setList] = useState<readonly Toast[]>([]);
   useEffect(() => toasts.onChange(setList), [toasts]);
+  useEffect(
+    () =>
+      store.onAlways((state, before) => {
+        const text = evicted(before.gone, state.gone);
+        if (text) toasts.say(text);
+      }),
+    [store, toasts],
+  );
   const now = useNow();
   return (
     <div class="toasts" role="status" aria-live="polite">

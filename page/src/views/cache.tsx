@@ -1,6 +1,6 @@
 /* The cache: what is here, how big, when it was last used, whether it is proved, and what deleting it frees. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../api/client";
 import type { Cache, CacheRepo, CacheRevision, Proof, RepoType } from "../api/types";
 import type { State } from "../state/model";
@@ -40,6 +40,9 @@ function ProofWord({ proof }: { proof: Proof }) {
   );
 }
 
+/** Named ones first, then the larger ones. */
+const byName = (a: CacheRevision, b: CacheRevision) => Number(b.refs.length > 0) - Number(a.refs.length > 0) || b.size_bytes - a.size_bytes;
+
 function Revision({ repo, revision, doom }: { repo: CacheRepo; revision: CacheRevision; doom: (d: Doomed) => void }) {
   const { store, toasts } = useHouse();
   const start = async (verb: "verify" | "repair") => {
@@ -66,6 +69,7 @@ function Revision({ repo, revision, doom }: { repo: CacheRepo; revision: CacheRe
           <button
             type="button"
             class="button quiet"
+            aria-label={`Delete ${name}`}
             title={`Delete ${name}`}
             onClick={() => doom({ repo: repo.repo, type: repo.type, revision })}
           >
@@ -91,7 +95,7 @@ function Repo({ repo, now, doom }: { repo: CacheRepo; now: number; doom: (d: Doo
           <div class="job-title">
             <ProofWord proof={worst(repo)} />
             <h3>
-              {repo.type === "model" ? null : <span class="kind">{repo.type}</span>}
+              {repo.type === "model" ? null : <span class="kind">{repo.type}</span>}{" "}
               {repo.repo}
             </h3>
           </div>
@@ -103,7 +107,7 @@ function Repo({ repo, now, doom }: { repo: CacheRepo; now: number; doom: (d: Doo
           <Icon name="chevron" />
         </summary>
         <div class="scroll" tabIndex={0} role="region" aria-label={`Revisions of ${repo.repo}`}>
-          <table>
+          <table class="revisions">
             <thead>
               <tr>
                 <th scope="col">Commit</th>
@@ -117,7 +121,7 @@ function Repo({ repo, now, doom }: { repo: CacheRepo; now: number; doom: (d: Doo
               </tr>
             </thead>
             <tbody>
-              {repo.revisions.map((revision) => (
+              {[...repo.revisions].sort(byName).map((revision) => (
                 <Revision key={revision.commit} repo={repo} revision={revision} doom={doom} />
               ))}
             </tbody>
@@ -130,6 +134,7 @@ function Repo({ repo, now, doom }: { repo: CacheRepo; now: number; doom: (d: Doo
 
 function Room({ cache }: { cache: Cache }) {
   const whole = cache.quota_bytes > 0 ? cache.quota_bytes : cache.total_bytes + cache.free_bytes;
+  const over = cache.quota_bytes > 0 ? cache.total_bytes - cache.quota_bytes : 0;
   const part = Math.min(100, (cache.total_bytes / Math.max(1, whole)) * 100);
   return (
     <section class="card room" aria-label="Space">
@@ -137,12 +142,13 @@ function Room({ cache }: { cache: Cache }) {
         <b class="rate">{roomy(cache.total_bytes)}</b>
         <span>in the cache</span>
         <span class="muted">
-          {roomy(cache.free_bytes)} free{cache.quota_bytes > 0 ? `, quota ${roomy(cache.quota_bytes)}` : ""}
+          {roomy(cache.free_bytes)} free, <a href="#/settings">quota {cache.quota_bytes > 0 ? roomy(cache.quota_bytes) : "none"}</a>
         </span>
       </p>
       <div class="bar" role="img" aria-label={`${Math.round(part)} % of ${cache.quota_bytes > 0 ? "the quota" : "cache and free space"} is used`}>
         <i class="in-place" style={{ width: `${part}%` }} />
       </div>
+      {over > 0 ? <p>{size(over)} beyond the quota: what is left is needed by a job, held by another program, or was fetched last.</p> : null}
       <p class="muted">
         <code class="path">{cache.root}</code>
       </p>
@@ -150,26 +156,45 @@ function Room({ cache }: { cache: Cache }) {
   );
 }
 
-const ended = (state: State) => [...state.jobs.values()].filter((job) => job.ended_unix_ms !== null).length;
+/** Another text whenever a job has ended or a revision is gone: both have changed the cache. */
+function changed(state: State): string {
+  const ended = [...state.jobs.values()].map((job) => job.ended_unix_ms ?? 0).filter(Boolean);
+  return `${ended.length} ${Math.max(0, ...ended)} ${state.gone.all} ${state.settings?.quota_bytes ?? 0}`;
+}
+
+/** The listing, anew whenever it has changed. One question at a time: an older answer never stands over a newer one. */
+function useCache(): { cache: Cache | null; error: string; load: () => void } {
+  const [cache, setCache] = useState<Cache | null>(null);
+  const [error, setError] = useState("");
+  const asked = useRef({ now: false, again: false });
+  const load = async () => {
+    const state = asked.current;
+    state.again = true;
+    if (state.now) return;
+    state.now = true;
+    while (state.again) {
+      state.again = false;
+      try {
+        setCache(await api.cache());
+        setError("");
+      } catch (problem) {
+        setError(problem instanceof Error ? problem.message : String(problem));
+      }
+    }
+    state.now = false;
+  };
+  const sign = useStore(changed);
+  useEffect(() => void load(), [sign]);
+  return { cache, error, load: () => void load() };
+}
 
 export function CachePage() {
   const { toasts } = useHouse();
-  const [cache, setCache] = useState<Cache | null>(null);
-  const [error, setError] = useState("");
+  const { cache, error, load } = useCache();
   const [find, setFind] = useState("");
   const [order, setOrder] = useState<Order>("size");
   const [doomed, setDoomed] = useState<Doomed | null>(null);
   const now = useNow(30_000);
-  const finished = useStore(ended); // a job that has ended has changed the cache
-  const load = () =>
-    api.cache().then(
-      (got) => {
-        setCache(got);
-        setError("");
-      },
-      (problem: unknown) => setError(problem instanceof Error ? problem.message : String(problem)),
-    );
-  useEffect(() => void load(), [finished]);
   const shown = useMemo(
     () => (cache?.repos ?? []).filter((repo) => repo.repo.toLowerCase().includes(find.toLowerCase())).sort(byOrder[order]),
     [cache, find, order],
@@ -182,7 +207,7 @@ export function CachePage() {
     } catch (problem) {
       toasts.bad(`Delete ${repo}`, problem);
     }
-    await load();
+    load();
   };
   return (
     <>

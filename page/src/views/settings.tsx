@@ -9,8 +9,8 @@ import type { State } from "../state/model";
 import { notifyState, setNotify } from "../state/notify";
 import { setTheme, themeNow } from "../state/theme";
 import type { Theme } from "../state/theme";
-import { limit as limitText, parseRate, rate, rateInput } from "../words/format";
-import { Act } from "./bits";
+import { limit as limitText, parseRate, size, rate, rateInput } from "../words/format";
+import { Act, Confirm } from "./bits";
 import { useHouse, useStore } from "./context";
 import { Icon } from "./icons";
 import { TimetableField } from "./timetable";
@@ -240,6 +240,40 @@ const gigabytes = (text: string) => {
   return Number.isFinite(n) && n >= 0 ? Math.round(n * 1e9) : null;
 };
 
+/** What a smaller quota would take is said before it takes it. */
+function QuotaField({ quota, save }: { quota: number; save: Save }) {
+  const [asked, setAsked] = useState<{ bytes: number; total: number; answer: (yes: boolean) => void } | null>(null);
+  const change = async (bytes: number) => {
+    const total = bytes > 0 ? (await api.cache()).total_bytes : 0;
+    if (total > bytes) {
+      const yes = await new Promise<boolean>((answer) => setAsked({ bytes, total, answer }));
+      setAsked(null);
+      if (!yes) return;
+    }
+    await save({ quota_bytes: bytes });
+  };
+  return (
+    <>
+      <NumberField
+        label="Quota of the cache in GB"
+        hint="Beyond it the least recently used revisions go first. Empty for none."
+        value={quota > 0 ? String(quota / 1e9) : ""}
+        placeholder="none"
+        read={gigabytes}
+        save={change}
+      />
+      {asked ? (
+        <Confirm title="Delete what is beyond the quota?" yes={`Delete, keep ${size(asked.bytes)}`} danger onYes={() => asked.answer(true)} onNo={() => asked.answer(false)}>
+          <p>
+            The cache holds {size(asked.total)}, {size(asked.total - asked.bytes)} more. The revisions used longest ago are deleted at once, until it fits.
+          </p>
+          <p>What a job still wants stays, and what was fetched last.</p>
+        </Confirm>
+      ) : null}
+    </>
+  );
+}
+
 export function SettingsPage() {
   const { store } = useHouse();
   const settings = useStore(pickSettings);
@@ -264,16 +298,7 @@ export function SettingsPage() {
           {settings.notify ? <Webhooks notify={settings.notify} on={settings.notify_on ?? []} save={save} /> : null}
         </Group>
         <Group title="Cache and access">
-          {settings.quota_bytes === undefined ? null : (
-            <NumberField
-              label="Quota of the cache in GB"
-              hint="Beyond it the least recently used revisions go first. Empty for none."
-              value={settings.quota_bytes > 0 ? String(settings.quota_bytes / 1e9) : ""}
-              placeholder="none"
-              read={gigabytes}
-              save={(bytes) => save({ quota_bytes: bytes })}
-            />
-          )}
+          {settings.quota_bytes === undefined ? null : <QuotaField quota={settings.quota_bytes} save={save} />}
           <dl class="facts">
             <div class="fact">
               <dt>Hub token</dt>

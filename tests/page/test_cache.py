@@ -1,0 +1,205 @@
+"""Every control of the Cache place, and the quota in Settings, judged by what the daemon says and what is on the disk.
+
+Seen red on purpose, each with the page broken so:
+"""
+import os
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+import hub
+from conftest import row
+from disk import flip_bit
+from lab import MB, REPO
+from test_access import faults
+
+ONE = {"path": "one.bin", "size": 2 * MB, "seed": 1}
+TWO = {"path": "two.bin", "size": MB, "seed": 2}
+BOTH = {"path": "both.bin", "size": 3 * MB, "seed": 3}
+
+
+@pytest.fixture
+def daemon(lab, serve):
+    """Two revisions of REPO that share a file, and two small repositories, all in the cache."""
+    lab.content.repo(REPO, commits={"a": {"generated": [ONE, BOTH]}, "b": {"generated": [TWO, BOTH]}}, refs={"main": "b", "v1": "a"})
+    lab.content.repo("org/small", {"config.json": b"{}"})
+    lab.content.repo("org/data", {"rows.txt": b"rows\n"}, type="datasets")
+    lab.start()
+    running = serve()
+    for more in ({"repo": REPO, "revision": "v1"}, {"repo": REPO}, {"repo": "org/small"}, {"repo": "org/data", "type": "dataset"}):
+        running.wait(running.add(**more))
+    return running
+
+
+def commits(daemon, repo=REPO):
+    """{ref: commit} as the daemon lists them."""
+    listed = {one["repo"]: one for one in daemon.get("/cache").json["repos"]}
+    return {ref: one["commit"] for one in listed[repo]["revisions"] for ref in one["refs"]} if repo in listed else {}
+
+
+def opened(page, repo=REPO):
+    card = row(page, repo)
+    card.locator("summary").click()
+    return card
+
+
+def line(card, commit):
+    return card.get_by_role("row", name=re.compile(commit[:10]))
+
+
+def toast(page, text):
+    return page.locator(".toast", has_text=text)
+
+
+def test_what_is_here_how_large_how_old_and_in_which_order(daemon, tabs):
+    page = tabs(daemon).open("cache")
+    space = page.get_by_role("region", name="Space")
+    for word in ("6.0 MB", "in the cache", "quota none", str(daemon.lab.home / "hub")):
+        expect(space).to_contain_text(word)
+    names = page.locator("li[data-row] h3")
+    expect(page.get_by_text("3 repositories", exact=True)).to_be_visible()
+    assert names.all_inner_texts()[0] == REPO, "largest first"
+    page.get_by_label("Order").select_option("name")
+    assert [re.sub(r"\s+", " ", text).strip() for text in names.all_inner_texts()] == ["dataset org/data", "org/small", REPO]
+    old = time.time() - 400 * 86400
+    for blob in hub.repo_folder(daemon.lab.home, "org/small").glob("blobs/*"):
+        os.utime(blob, (old, old))
+    daemon.wait(daemon.add("org/data", type="dataset", force=True))  # what has ended is shown without asking
+    expect(row(page, "org/small")).to_contain_text("used 400 days ago")
+    page.get_by_label("Order").select_option("used")
+    assert names.all_inner_texts()[-1] == "org/small"
+    page.get_by_role("searchbox", name="Find").fill("SMALL")
+    expect(page.get_by_text("1 repository", exact=True)).to_be_visible()
+    expect(row(page, REPO)).to_have_count(0)
+    page.get_by_role("searchbox", name="Find").fill("")
+    expect(row(page, REPO)).to_contain_text("2 revisions")
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    expect(page.locator("li[data-row]").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("li[data-row]").first.get_by_role("table")).to_be_visible()
+    card = opened(page)
+    here = commits(daemon)
+    assert [text[:10] for text in card.locator("tbody td:first-child").all_inner_texts()] == [here["v1"][:10], here["main"][:10]]
+    for ref, size in (("v1", "5.00 MB"), ("main", "4.00 MB")):
+        for word in (ref, size, "2 files", "proved"):
+            expect(line(card, here[ref])).to_contain_text(word)
+    card.get_by_role("button", name=f"Copy the commit of {REPO}").first.click()
+    assert page.evaluate("navigator.clipboard.readText()") == here["v1"]
+    assert faults(page) == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    wide = page.evaluate("""() => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
+        && !e.closest('.scroll, .hidden, .skip')).map(e => e.outerHTML.slice(0, 120))""")
+    assert wide == [] and page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_one_revision_of_several_is_verified_and_repaired(daemon, lab, tabs):
+    here = commits(daemon)
+    flip_bit((hub.repo_folder(lab.home, REPO) / "snapshots" / here["v1"] / "one.bin").resolve(), 1000)
+    page = tabs(daemon).open("cache")
+    card = opened(page)
+    for what, ref, word in (("Verify", "main", "proved"), ("Verify", "v1", "damaged"), ("Repair", "v1", "proved")):
+        card.get_by_role("button", name=f"{what} {REPO} {here[ref][:7]}").click()
+        expect(toast(page, f"{'Verifying' if what == 'Verify' else 'Repairing'} {REPO}: see Downloads.").first).to_be_visible()
+        expect(line(card, here[ref]).locator(".state")).to_have_text(word)
+    jobs = daemon.get("/jobs?q=org/x").json["jobs"]
+    assert [(job["verb"], job["commit"], job["state"]) for job in jobs[:3]] == [
+        ("repair", here["v1"], "done"), ("verify", here["v1"], "failed"), ("verify", here["main"], "done")]
+    assert lab.wrong(rev="main") == {} and hub.wrong_blobs(lab.home, REPO) == []
+
+
+def test_delete_says_what_it_frees_asks_and_frees_just_that(daemon, lab, tabs):
+    here = commits(daemon)
+    other = tabs(daemon, fresh=True).open("cache")
+    opened(other)
+    tab = tabs(daemon, fresh=True)
+    page = tab.open("cache")
+    card = opened(page)
+    delete = card.get_by_role("button", name=f"Delete {REPO} {here['v1'][:7]}")
+    delete.click()
+    dialog = page.get_by_role("dialog", name="Delete this revision?")
+    for word in (REPO, "v1", here["v1"][:10], "5.00 MB in 2 files", "Other revisions use some of it: 2.00 MB would be freed."):
+        expect(dialog).to_contain_text(word)
+    dialog.get_by_role("button", name="No, keep it").click()
+    expect(dialog).to_have_count(0)
+    delete.click()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert commits(daemon) == here
+    lab.server.set(conn_rate=MB // 8)
+    job = daemon.add(REPO, revision="v1", force=True)
+    daemon.wait(job, until=lambda now: now["state"] == "downloading")
+    tab.may_fail = True  # the refusal shows in the console
+    delete.click()
+    dialog.get_by_role("button", name="Delete, free 2.00 MB").click()
+    expect(toast(page, f"Delete {REPO}: {job}, a pull of {REPO}")).to_be_visible()
+    assert commits(daemon) == here
+    daemon.post(f"/jobs/{job}/cancel")
+    daemon.wait(job)
+    lab.server.set(conn_rate=0)
+    delete.click()
+    dialog.get_by_role("button", name="Delete, free 2.00 MB").click()
+    expect(toast(page, f"Deleted {REPO} {here['v1'][:7]}: 2.00 MB freed.")).to_be_visible()
+    for one in (page, other):  # the other browser is told
+        expect(row(one, REPO).locator("tbody tr")).to_have_count(1)
+    assert commits(daemon) == {"main": here["main"]} and lab.wrong() == {}
+    for repo, kind in ((REPO, "model"), ("org/small", "model"), ("org/data", "dataset")):
+        commit = hub.snapshot(lab.home, repo, f"{kind}s").name
+        assert daemon.delete(f"/cache/{kind}/{repo}/revisions/{commit}").status == 200
+    expect(page.get_by_role("heading", name="The cache is empty.")).to_be_visible()
+
+
+def test_the_quota_asks_before_it_takes(daemon, lab, tabs):
+    for name, years in ((REPO, 3), ("org/small", 1)):
+        for blob in hub.repo_folder(lab.home, name).glob("blobs/*"):
+            os.utime(blob, (time.time() - years * 365 * 86400,) * 2)
+    page = tabs(daemon).open("cache")
+    page.get_by_role("link", name="quota none").click()
+    field = page.get_by_role("textbox", name="Quota of the cache in GB")
+    save = page.get_by_role("button", name="Save: Quota of the cache in GB")
+    field.fill("-1")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("5")
+    save.click()
+    expect(save).to_have_attribute("aria-disabled", "true")
+    assert daemon.get("/settings").json["quota_bytes"] == 5_000_000_000, "nothing has to go: nothing is asked"
+    field.fill("0.001")
+    save.click()
+    dialog = page.get_by_role("dialog", name="Delete what is beyond the quota?")
+    expect(dialog).to_contain_text("The cache holds 6.00 MB, 5.00 MB more.")
+    dialog.get_by_role("button", name="No, keep it").click()
+    expect(field).to_have_value("5")
+    assert daemon.get("/settings").json["quota_bytes"] == 5_000_000_000 and len(commits(daemon)) == 2
+    field.fill("0.001")
+    save.click()
+    dialog.get_by_role("button", name="Delete, keep 1.00 MB").click()
+    expect(toast(page, re.compile("Quota: deleted .* freed")).first).to_be_visible()
+    expect(field).to_have_value("0.001")
+    page.get_by_role("link", name="Cache", exact=True).click()
+    expect(row(page, REPO)).to_have_count(0)
+    expect(row(page, "org/small")).to_be_visible()
+    expect(page.get_by_role("region", name="Space")).to_contain_text("quota 1.0 MB")
+    daemon.wait(daemon.add(REPO))
+    expect(page.get_by_text(re.compile(r"3.00 MB beyond the quota: what is left is needed"))).to_be_visible()
+    expect(page.locator("li[data-row]")).to_have_count(1)
+    page.get_by_role("link", name="quota 1.0 MB").click()
+    field.fill("")
+    save.click()
+    expect(save).to_have_attribute("aria-disabled", "true")
+    assert daemon.get("/settings").json["quota_bytes"] == 0 and lab.wrong() == {}
+
+
+def test_a_cache_that_cannot_be_read_is_said(lab, serve, tabs):
+    lab.file(MB).start()
+    daemon = serve()
+    (lab.home / "hub").write_text("no folder")
+    tab = tabs(daemon)
+    tab.may_fail = True
+    page = tab.open("cache")
+    expect(page.get_by_role("alert")).to_contain_text("The cache cannot be read: ")
+    (lab.home / "hub").unlink()
+    daemon.wait(daemon.add(REPO))
+    expect(row(page, REPO)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
