@@ -19,6 +19,10 @@
 #define FAST_IN_FLIGHT_MAX (24 * BLOCK)
 /* On a fast line the other connections fill one's gap, up to this: no more than a third of its time. */
 #define FAST_LATENCIES 2
+/* Of a piece of a signed range, as far as it stays short: then the gap is a quarter of its time. */
+#define SIGNED_LATENCIES 3
+/* What one connection brings is then all that two cores decode, hash and write. */
+#define DEAR_BYTES_PER_S (256 * BLOCK)
 #define WRITERS 2 /* buffers on their way to the disk */
 
 static bool bit_get(const uint8_t *bits, uint64_t i)
@@ -186,14 +190,28 @@ static uint64_t bytes_in(uint64_t bytes_per_s, uint64_t ns)
     return (uint64_t)((unsigned __int128)bytes_per_s * ns / NS_PER_S);
 }
 
-/* What comes of a signed range is used in file order: what is in flight has to fit into the buffers, whatever the line is.
- * A server that is slow to begin and fast from then on is asked for as much as takes it about as long again: one that
- * reads a whole xorb for each request (the official local CAS server does) gives twice as much so. */
-static uint64_t signed_length(const struct remote *r)
+/* A server that works long for each request and then sends faster than we prove: the official local CAS server reads a whole
+ * xorb for each. More requests only take its time, and two connections are as good as sixteen. */
+static bool is_dear(const struct remote *r)
 {
-    uint64_t share = MAX(FAST_IN_FLIGHT / MAX(r->learn.target, 1), SEGMENT_MIN_BYTES);
-    uint64_t dear = MIN(bytes_in(r->best_bytes_per_s, r->best_latency_ns), FAST_IN_FLIGHT_MAX / 2);
-    return MAX(share, dear);
+    return r->best_bytes_per_s >= DEAR_BYTES_PER_S &&
+           bytes_in(r->best_bytes_per_s, r->best_latency_ns) >= FAST_IN_FLIGHT_MAX / 2;
+}
+
+/* What comes of a signed range is used in file order, so what is in flight has to fit into the buffers, whatever the line
+ * is: with short pieces all connections flow until their turn comes. A dear server is asked once for each range, a xorb at
+ * most: one connection brings what is used now, and the next one fills the buffers that it leaves. */
+static uint64_t signed_blocks(const struct fetch *f)
+{
+    const struct remote *r = f->remote;
+    if (is_dear(r))
+        return f->blocks;
+    uint64_t most = MIN(MAX(f->group->transfer->config.chunk_bytes, BLOCK), FAST_IN_FLIGHT_MAX / 2);
+    uint64_t gap_bytes = bytes_in(r->best_bytes_per_s, r->best_latency_ns);
+    uint64_t least = r->best_bytes_per_s == 0 ? SEGMENT_MIN_BYTES : BLOCK;
+    uint64_t share = MAX(FAST_IN_FLIGHT / MAX(r->learn.target, 1), least);
+    uint64_t pays = MAX(gap_bytes, MIN(gap_bytes * SIGNED_LATENCIES, SEGMENT_MIN_BYTES));
+    return MIN(blocks_up(MAX(share, pays)), most / BLOCK);
 }
 
 uint64_t segment_length(const struct fetch *f)
@@ -202,7 +220,7 @@ uint64_t segment_length(const struct fetch *f)
     const struct remote *r = f->remote;
     uint64_t most = MAX(t->config.chunk_bytes / BLOCK * BLOCK, BLOCK);
     if (f->is_signed)
-        return blocks_up(MIN(signed_length(r), most)) * BLOCK;
+        return signed_blocks(f) * BLOCK;
     /* What one connection could have brought while it waited for an answer. */
     uint64_t gap_bytes = bytes_in(r->rate_bytes_per_s, r->best_latency_ns);
     uint64_t bytes = MAX(gap_bytes * SEGMENT_LATENCIES, SEGMENT_MIN_BYTES);
@@ -235,6 +253,8 @@ bool fetch_stuck(const struct fetch *f, struct hfp_err *why)
 
 uint64_t fetch_window_bytes(const struct fetch *f)
 {
+    if (f->is_signed && is_dear(f->remote)) /* the next range fills the buffers that the present one leaves */
+        return WINDOW_MIN_BYTES;
     return MAX(2 * segment_length(f) * f->remote->learn.target, WINDOW_MIN_BYTES);
 }
 

@@ -29,7 +29,10 @@ static void remote_rate(struct runner *r)
     uint64_t old = r->remote->rate_bytes_per_s;
     r->remote->rate_bytes_per_s = old == 0 ? rate : (old * 7 + rate) / 8;
     uint64_t best = r->remote->best_bytes_per_s;
-    r->remote->best_bytes_per_s = rate > best ? rate : best - (best - rate) / 32;
+    if (rate > best)
+        r->remote->best_bytes_per_s = rate;
+    else if (r->held_since_ns == 0) /* else it was we who were slow */
+        r->remote->best_bytes_per_s = best - (best - rate) / 32;
 }
 
 static void runner_idle(struct runner *r)
