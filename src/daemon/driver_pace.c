@@ -1,0 +1,134 @@
+/* Settings and the limit that is in force; once a second the curve of each job and what keeps it from being faster. */
+#include "daemon/driver_inside.h"
+
+#include "daemon/limits.h"
+#include "daemon/samples.h"
+#include "front/progress.h"
+#include "front/timetable.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX 16 /* what the engine learns up to (hfp.h) */
+#define SAMPLE_NS NS_PER_S
+#define KEEP_NS (30 * NS_PER_S) /* figures of running jobs: what a kill may take from the summary, not from the files */
+
+/* The wall clock is looked at once a minute while the timetable has another limit to come: one that was set wrong and is
+ * put right moves the limit as well. */
+uint64_t driver_limits(struct driver *d, bool now)
+{
+    int64_t unix_s = (int64_t)(driver_unix_ms() / 1000), left;
+    if (!now && d->now_ns < d->limits_ns)
+        return d->limits_ns;
+    uint64_t limit = settings_limit(&d->limit_until_unix_s, d->rooms.settings, unix_s);
+    if (limit != d->limit_bytes_per_s) {
+        char rate[UNIT_TEXT];
+        d->limit_bytes_per_s = limit;
+        hfp_limit(d->engine, 0, limit);
+        log_line(d->rooms.log, HFP_LOG_INFO, NULL, "limit: %s", limit ? rate_text(rate, limit) : "none");
+    }
+    left = d->limit_until_unix_s - unix_s;
+    d->limits_ns = d->limit_until_unix_s == INT64_MAX ? UINT64_MAX
+                                                      : d->now_ns + (uint64_t)(left < 1    ? 1
+                                                                               : left < 60 ? left
+                                                                                           : 60) *
+                                                                        NS_PER_S;
+    return d->limits_ns;
+}
+
+void driver_settings_json(struct out *o, const struct driver *d)
+{
+    char at[UNIT_TEXT];
+    settings_json(o, d->rooms.settings);
+    out_u64(o, "limit_now_bytes_per_s", d->limit_bytes_per_s);
+    out_text(o, "limit_until", d->limit_until_unix_s == INT64_MAX ? NULL : timetable_clock(at, d->limit_until_unix_s));
+    out_text(o, "token", d->rooms.token ? "set" : "not set");
+}
+
+static void keep_setting(void *ctx, const char *name, const char *value)
+{
+    struct driver *d = ctx;
+    store_put_setting(d->rooms.store, name, value);
+}
+
+void driver_settings(struct driver *d, const struct settings *before)
+{
+    struct out o = { 0 };
+    const struct settings *s = d->rooms.settings;
+    settings_differ(before, s, keep_setting, d);
+    driver_limits(d, true);
+    if (before->max_connections != s->max_connections)
+        hfp_connections(d->engine, (uint32_t)s->max_connections);
+    out_object(&o, NULL);
+    driver_settings_json(&o, d);
+    out_object_end(&o);
+    feed_push(d->rooms.feed, "settings", &o);
+    d->changed = true;
+}
+
+/* Of all cores, since the last look. */
+static unsigned cpu_permille(struct driver *d)
+{
+    struct rusage u;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    getrusage(RUSAGE_SELF, &u);
+    uint64_t used_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * NS_PER_S +
+                       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+    uint64_t passed_ns = d->now_ns - d->cpu_at_ns, more_ns = used_ns - d->cpu_ns;
+    d->cpu_at_ns = d->now_ns;
+    d->cpu_ns = used_ns;
+    return passed_ns ? (unsigned)(more_ns * 1000 / (uint64_t)(cores > 0 ? cores : 1) / passed_ns) : 0;
+}
+
+/* After the samples: what keeps each from being faster. */
+static void judge(struct driver *d)
+{
+    const struct jobs *q = d->rooms.jobs;
+    char until[UNIT_TEXT];
+    struct limits_facts f = { .limit_bytes_per_s = d->limit_bytes_per_s, .cpu_permille = cpu_permille(d) };
+    f.until = d->limit_until_unix_s == INT64_MAX ? NULL : timetable_clock(until, d->limit_until_unix_s);
+    f.connections_max =
+        d->rooms.settings->max_connections ? (uint32_t)d->rooms.settings->max_connections : CONNECTIONS_MAX;
+    for (size_t i = 0; i < q->n; i++)
+        f.all_rate_bytes_per_s +=
+            job_running(q->list[i]) && q->list[i]->status ? q->list[i]->status->rate_bytes_per_s : 0;
+    for (size_t i = 0; i < q->n; i++) {
+        struct job *j = q->list[i];
+        if (!job_running(j) || !j->status)
+            continue;
+        f.status = j->status;
+        f.job_limit_bytes_per_s = j->ask.limit_bytes_per_s;
+        f.moving_s = j->status->elapsed_ns / NS_PER_S;
+        struct limits_verdict v = limits_judge(&f);
+        snprintf(j->limited_by, sizeof j->limited_by, "%s", limited_text(v.what));
+        memcpy(j->limited_text, v.text, sizeof j->limited_text);
+    }
+}
+
+uint64_t driver_sample(struct driver *d)
+{
+    const struct jobs *q = d->rooms.jobs;
+    if (jobs_running(q) == 0)
+        return UINT64_MAX;
+    if (d->now_ns < d->sampled_ns + SAMPLE_NS)
+        return d->sampled_ns + SAMPLE_NS;
+    d->sampled_ns = d->now_ns;
+    bool keep = d->now_ns >= d->kept_ns + KEEP_NS;
+    if (keep)
+        d->kept_ns = d->now_ns;
+    int64_t now_s = (int64_t)(driver_unix_ms() / 1000);
+    for (size_t i = 0; i < q->n; i++) {
+        struct job *j = q->list[i];
+        if (!job_running(j) || !j->status)
+            continue;
+        uint64_t limit = d->limit_bytes_per_s, own = j->ask.limit_bytes_per_s;
+        if (j->samples)
+            samples_add(j->samples, now_s, shown_bytes(j->status), own && (!limit || own < limit) ? own : limit);
+        if (keep)
+            store_put_job(d->rooms.store, j);
+    }
+    judge(d);
+    return d->sampled_ns + SAMPLE_NS;
+}

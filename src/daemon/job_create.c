@@ -1,0 +1,121 @@
+/* POST /jobs: what may be asked for, and whether it was asked for before. */
+#include "daemon/job_routes.h"
+
+#include "daemon/body.h"
+#include "daemon/job_json.h"
+#include "daemon/reply.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define KEY_MAX 200 /* of an Idempotency-Key */
+
+/* Below one of --local-root, with what is there of the path resolved: a link must not lead out. */
+static bool folder_allowed(const struct daemon *d, const char *folder)
+{
+    char path[PATH_MAX], real[PATH_MAX];
+    if (*folder != '/' || strlen(folder) >= sizeof path || strstr(folder, "/../") || strstr(folder, "/./"))
+        return false;
+    size_t n = strlen(folder);
+    if (n >= 3 && strcmp(folder + n - 3, "/..") == 0)
+        return false;
+    strcpy(path, folder);
+    while (!realpath(path, real)) { /* the deepest part that exists */
+        char *slash = strrchr(path, '/');
+        if (errno != ENOENT || !slash || slash == path)
+            return false;
+        *slash = '\0';
+    }
+    const struct option_value *roots = &d->options->v[OPT_LOCAL_ROOT];
+    for (size_t i = 0; i < roots->list_n; i++) {
+        char root[PATH_MAX];
+        size_t len = realpath(roots->list[i], root) ? strlen(root) : 0;
+        if (len > 0 && strncmp(real, root, len) == 0 && (real[len] == '/' || !real[len] || len == 1))
+            return true;
+    }
+    return false;
+}
+
+/* What came with a key, so that the same key with something else is noticed. FNV-1a over the canonical request. */
+static void digest(char out[static 17], const struct job_ask *a)
+{
+    struct out o = { 0 };
+    uint64_t h = UINT64_C(14695981039346656037);
+    job_ask_json(&o, NULL, a);
+    char *text = out_take(&o, NULL);
+    for (const char *s = text ? text : ""; *s; s++)
+        h = (h ^ (unsigned char)*s) * UINT64_C(1099511628211);
+    free(text);
+    snprintf(out, 17, "%016llx", (unsigned long long)h);
+}
+
+/* A job that was asked for already: by the same key, or by the same words while it has not ended. */
+static bool answer_known(struct route_call *c, const char *key, const char *sum, const struct job_ask *ask)
+{
+    struct job *j = key ? jobs_find_key(&c->daemon->jobs, key) : NULL;
+    if (j && strcmp(j->key_digest, sum) != 0) {
+        reply_problem(c->request, 422, "key_reused", "this Idempotency-Key came with another request before.");
+        return true;
+    }
+    if (!j)
+        j = jobs_find_same(&c->daemon->jobs, ask);
+    if (j)
+        route_answer_kept(c, j, 200);
+    return j != NULL;
+}
+
+static uint64_t unix_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void create(struct route_call *c, struct job_ask *ask, const char *key, const char *sum)
+{
+    struct hfp_err err = { 0 };
+    struct job *j = NULL;
+    int rc = job_make(&j, ask, unix_ms(), &err);
+    if (rc == HFP_OK && key && (!(j->key = strdup(key)) || !(j->key_digest = strdup(sum))))
+        rc = fault_nomem(&err);
+    if (rc == HFP_OK)
+        rc = driver_add(c->daemon->driver, j, &err);
+    if (rc) {
+        job_drop(j);
+        reply_error(c->request, 409, &err);
+        return;
+    }
+    route_answer_kept(c, j, 201);
+}
+
+void jobs_create_route(struct route_call *c)
+{
+    struct hfp_err err = { 0 };
+    struct job_ask ask = { 0 };
+    char sum[17];
+    const char *key = http_header(c->request, "Idempotency-Key");
+    if (key && (!*key || strlen(key) > KEY_MAX || !body_plain(key))) {
+        reply_problem(c->request, 400, "E_ARG", "Idempotency-Key: 1 to 200 bytes without control characters.");
+        return;
+    }
+    if (body_ask(&ask, c->body, &err)) {
+        reply_error(c->request, 400, &err);
+        return;
+    }
+    const struct hfp_job_spec spec = job_ask_spec(&ask);
+    if (hfp_check(&spec, &err)) {
+        job_ask_done(&ask);
+        reply_error(c->request, 400, &err);
+        return;
+    }
+    digest(sum, &ask);
+    if (ask.local_dir && !folder_allowed(c->daemon, ask.local_dir))
+        reply_problem(c->request, 403, "folder_refused", "local_dir: not below a folder that --local-root allows.");
+    else if (!answer_known(c, key, sum, &ask))
+        create(c, &ask, key, sum);
+    job_ask_done(&ask);
+}
