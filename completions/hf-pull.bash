@@ -187,7 +187,7 @@ _hf_pull()
         ;;
     esac
     if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--revision --repo-type --type --as --include --exclude --models-from --validate-only --dry-run --force-download --cache-dir --local-dir --direct-io --endpoint --token --token-file --offline --local-files-only --xet --max-workers --limit-rate --max-attempts --timeout --stall-timeout --chunk-size --ipv4 -4 --ipv6 -6 --proxy --ca-file --cacert --resolve --progress --progress-file --log-interval --report --notify --notify-on --quiet -q --verbose -v --listen --data --require-token --api-token-file --tls-cert --tls-key --insecure-lan --allow-host --watch-dir --local-root --progress-dir --ready --log-format --version --help -h' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W '--revision --repo-type --type --as --include --exclude --models-from --validate-only --dry-run --force-download --cache-dir --local-dir --direct-io --endpoint --token --token-file --offline --local-files-only --xet --max-workers --limit-rate --max-attempts --timeout --stall-timeout --chunk-size --ipv4 -4 --ipv6 -6 --proxy --ca-file --cacert --resolve --progress --progress-file --log-interval --report --notify --notify-on --quiet -q --verbose -v --listen --data --require-token --api-token-file --tls-cert --tls-key --insecure-lan --allow-host --notify-local --watch-dir --local-root --progress-dir --ready --log-format --version --help -h' -- "$cur")
     elif ((cword == 1)); then
         mapfile -t COMPREPLY < <(compgen -W 'pull verify repair plan index adopt watch serve jobs add pause resume cancel top' -- "$cur")
     fi

@@ -61,6 +61,7 @@ complete -c hf-pull -l tls-cert -r -F -d 'certificate chain, PEM; goes with --tl
 complete -c hf-pull -l tls-key -r -F -d 'its key, PEM'
 complete -c hf-pull -l insecure-lan -d 'accept the token in clear from other machines; others can read it'
 complete -c hf-pull -l allow-host -x -d 'a name under which the daemon may be asked, beside addresses and localhost; repeatable'
+complete -c hf-pull -l notify-local -d 'notification addresses given over the API may lead to this machine and its link'
 complete -c hf-pull -l watch-dir -x -d 'a folder in which other tools\' downloads may be watched and taken over; repeatable'
 complete -c hf-pull -l local-root -x -d 'jobs may put files below DIR; without it only into the cache; repeatable'
 complete -c hf-pull -l progress-dir -r -F -d 'keep download_{job}.json of each running job here; empty: none'

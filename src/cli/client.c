@@ -1,6 +1,7 @@
 #include "cli/client.h"
 
 #include "cli/targets.h"
+#include "front/notify.h"
 #include "front/out.h"
 #include "front/status_json.h"
 #include "front/text.h"
@@ -117,6 +118,22 @@ static void texts(struct out *o, const char *name, const char *const *list)
     out_list_end(o);
 }
 
+/* Addresses of the command line go along; those of the config file are the daemon's to read. */
+static void tell_whom(struct out *o, const struct options *from)
+{
+    const struct option_value *to = &from->v[OPT_NOTIFY], *on = &from->v[OPT_NOTIFY_ON];
+    unsigned bits = 0;
+    if (to->source == FROM_LINE)
+        texts(o, "notify", (const char *const *)to->list);
+    if (on->source != FROM_LINE || !notify_events_parse(&bits, on->text))
+        return;
+    out_list(o, "notify_on");
+    for (unsigned i = 0; i < NOTIFY_EVENT_COUNT; i++)
+        if (bits & 1U << i)
+            out_text(o, NULL, notify_event_text((enum notify_event)i));
+    out_list_end(o);
+}
+
 static char *ask_body(const struct options *o, const struct target *t)
 {
     struct out b = { 0 };
@@ -132,6 +149,7 @@ static char *ask_body(const struct options *o, const struct target *t)
     if (v[OPT_LOCAL_DIR].text)
         out_text(&b, "local_dir", v[OPT_LOCAL_DIR].text);
     out_bool(&b, "force", option_on(o, OPT_FORCE_DOWNLOAD));
+    tell_whom(&b, o);
     out_object_end(&b);
     return out_take(&b, NULL);
 }

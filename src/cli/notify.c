@@ -3,6 +3,7 @@
  * The log comes on the notifier's threads; it leaves its last words under a lock, and the next tick says them. */
 #include "cli/views.h"
 
+#include "front/disk_low.h"
 #include "front/notify.h"
 
 #include <pthread.h>
@@ -66,6 +67,7 @@ static void look_at_disk(struct notify_view *v, uint64_t now_ns)
                                 .revision = v->revision,
                                 .type = v->last.repo_type,
                                 .status = st,
+                                .to_come_bytes = to_come,
                                 .unix_ms = v->last.unix_ms };
     if (st->state == HFP_DOWNLOADING &&
         disk_low_turn(&v->disk, local ? local : hub_folder(v->options), to_come, now_ns, &m.free_bytes))

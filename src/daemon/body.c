@@ -1,5 +1,6 @@
 #include "daemon/body.h"
 
+#include "daemon/addresses.h"
 #include "daemon/fields.def"
 #include "front/options.h"
 #include "front/spec.h"
@@ -126,6 +127,24 @@ static int read_TEXT(char **out, const cJSON *item, const char *name, struct hfp
 static int read_TEXTS(char ***out, const cJSON *item, const char *name, struct hfp_err *err)
 {
     return body_texts(out, item, name, err);
+}
+
+/* The text itself is in no message: it may hold a secret. */
+static int read_ADDRESSES(char ***out, const cJSON *item, const char *name, struct hfp_err *err)
+{
+    if (cJSON_GetArraySize(item) > NOTIFY_TARGETS_MAX)
+        return fault(err, HFP_E_ARG, "%s: has to be a list of at most %d addresses.", name, NOTIFY_TARGETS_MAX);
+    int rc = body_texts(out, item, name, err);
+    for (char **one = *out; rc == HFP_OK && one && *one; one++)
+        rc = address_check(*one, name, err);
+    return rc;
+}
+
+static int read_EVENTS(char ***out, const cJSON *item, const char *name, struct hfp_err *err)
+{
+    char words[128];
+    int rc = events_read(words, sizeof words, item, name, "", err);
+    return rc ? rc : body_texts(out, item, name, err);
 }
 
 static int read_VERB(enum hfp_verb *out, const cJSON *item, const char *name, struct hfp_err *err)

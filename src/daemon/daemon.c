@@ -80,9 +80,27 @@ static int open_engine(struct daemon *d, struct hfp_err *err)
     config.log = log_engine;
     config.log_ctx = &d->log;
     config.log_level = d->log.level > HFP_LOG_INFO ? d->log.level : HFP_LOG_ERROR; /* its notes come as events */
-    const struct driver_rooms rooms = { &d->jobs, d->store,         d->feed,     &d->settings,
-                                        &d->log,  d->token != NULL, ready_event, &d->ready };
+    const struct driver_rooms rooms = { .jobs = &d->jobs,
+                                        .store = d->store,
+                                        .feed = d->feed,
+                                        .settings = &d->settings,
+                                        .log = &d->log,
+                                        .notifying = d->notifying,
+                                        .token = d->token != NULL,
+                                        .other = ready_event,
+                                        .other_ctx = &d->ready };
     return driver_new(&d->driver, &rooms, &config, err);
+}
+
+static int open_notifying(struct daemon *d, struct hfp_err *err)
+{
+    const struct notifying_rooms rooms = {
+        .options = d->options, .settings = &d->settings, .jobs = &d->jobs, .log = &d->log, .wake_fd = d->wake_fd
+    };
+    const struct option_value *on = &d->options->v[OPT_NOTIFY_ON];
+    if (on->source > FROM_DEFAULT)
+        settings_restore(&d->settings, "notify_on", on->text);
+    return notifying_new(&d->notifying, &rooms, err);
 }
 
 static int open_signals(struct daemon *d, struct hfp_err *err)
@@ -150,6 +168,8 @@ static int open_all(struct daemon *d, struct hfp_err *err)
     if (rc == HFP_OK)
         rc = store_attach(&d->store, data, d->disk, &d->jobs, restore, d, err);
     if (rc == HFP_OK)
+        rc = open_notifying(d, err);
+    if (rc == HFP_OK)
         rc = open_engine(d, err);
     if (rc == HFP_OK)
         rc = open_saying(d, err);
@@ -168,6 +188,7 @@ static uint64_t turn(struct daemon *d)
     uint64_t next = driver_turn(d->driver, now_ns);
     next = earlier(next, cache_turn(d->cache, now_ns));
     next = earlier(next, saying_turn(d->saying, now_ns));
+    next = earlier(next, notifying_turn(d->notifying, now_ns));
     next = earlier(next, systemd_turn(&d->systemd, now_ns));
     next = earlier(next, feed_turn(d->feed, now_ns));
     next = earlier(next, http_turn(d->http, now_ns));
@@ -203,6 +224,7 @@ static void close_all(struct daemon *d)
 {
     driver_free(d->driver);
     d->driver = NULL;
+    notifying_free(d->notifying); /* before http: who waits for a test is answered */
     for (int i = 0; d->store && i < LAST_WRITES && !store_idle(d->store); i++) {
         store_turn(d->store, mono_ns());
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);

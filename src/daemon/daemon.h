@@ -24,6 +24,7 @@ struct daemon {
     struct settings settings;
     struct store *store;
     struct feed *feed;
+    struct notifying *notifying;
     struct driver *driver;
     struct cache *cache;
     struct saying *saying;

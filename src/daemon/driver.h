@@ -9,6 +9,7 @@
 #include "daemon/feed.h"
 #include "daemon/jobs.h"
 #include "daemon/log.h"
+#include "daemon/notifying.h"
 #include "daemon/settings.h"
 #include "daemon/store.h"
 
@@ -21,6 +22,7 @@ struct driver_rooms {
     struct feed *feed;
     struct settings *settings;
     const struct log *log;
+    struct notifying *notifying;
     bool token;                                           /* the daemon has one */
     void (*other)(void *ctx, const struct hfp_event *ev); /* events of driver_ask() */
     void *other_ctx;

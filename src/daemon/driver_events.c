@@ -88,6 +88,7 @@ void driver_start(struct driver *d, struct job *j)
             j->engine = 0;
             if ((j->status = calloc(1, sizeof *j->status)))
                 j->status->error = err;
+            notifying_failed(d->rooms.notifying, j);
             driver_ended(d, j, HFP_FAILED);
             return;
         }
@@ -139,6 +140,7 @@ static void take_event(struct driver *d, struct job *j, const struct hfp_event *
         j->status = malloc(sizeof *j->status);
     if (j->status)
         *j->status = ev->status;
+    notifying_event(d->rooms.notifying, j, ev);
     if (ev->type == HFP_EV_FILE)
         job_files_event(&j->files, ev);
     else if (j->files)

@@ -44,6 +44,7 @@ void driver_settings_json(struct out *o, const struct driver *d)
     settings_json(o, d->rooms.settings);
     out_u64(o, "limit_now_bytes_per_s", d->limit_bytes_per_s);
     out_text(o, "limit_until", d->limit_until_unix_s == INT64_MAX ? NULL : timetable_clock(at, d->limit_until_unix_s));
+    notifying_json(o, d->rooms.notifying);
     out_text(o, "token", d->rooms.token ? "set" : "not set");
 }
 
@@ -59,6 +60,7 @@ void driver_settings(struct driver *d, const struct settings *before)
     const struct settings *s = d->rooms.settings;
     settings_differ(before, s, keep_setting, d);
     driver_limits(d, true);
+    notifying_settings(d->rooms.notifying, before);
     if (before->max_connections != s->max_connections)
         hfp_connections(d->engine, (uint32_t)s->max_connections);
     out_object(&o, NULL);

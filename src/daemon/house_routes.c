@@ -57,6 +57,21 @@ void settings_change_route(struct route_call *c)
     store_sync(d->store, kept, w);
 }
 
+static void tested(void *ctx, char *text, size_t size)
+{
+    struct http_request *r = ctx;
+    if (!text)
+        reply_problem(r, 503, "E_NOMEM", "out of memory.");
+    else
+        http_reply(r, &(struct http_answer){ .status = 200, .type = "application/json", .body = text, .n = size });
+}
+
+void settings_test_route(struct route_call *c)
+{
+    if (!notifying_test(c->daemon->notifying, tested, c->request))
+        reply_problem(c->request, 409, "test_under_way", "the addresses are being tested already.");
+}
+
 void events_route(struct route_call *c)
 {
     const char *after = http_header(c->request, "Last-Event-ID");

@@ -24,6 +24,8 @@ void job_ask_done(struct job_ask *a)
     list_free(a->include);
     list_free(a->exclude);
     list_free(a->paths);
+    list_free(a->notify);
+    list_free(a->notify_on);
     *a = (struct job_ask){ 0 };
 }
 

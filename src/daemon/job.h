@@ -15,12 +15,13 @@ struct job_ask {
     enum hfp_repo_type type;
     char *repo, *revision, *local_dir;  /* revision "main" when none was given; local_dir NULL: the cache */
     char **include, **exclude, **paths; /* NULL-terminated; NULL: none */
+    char **notify, **notify_on;         /* addresses, words of enum notify_event; the same */
     bool force;
     int64_t priority;
     uint64_t limit_bytes_per_s;
 };
 void job_ask_done(struct job_ask *a);
-/* Asks for the same content in the same way; priority and limit do not matter. */
+/* Asks for the same content in the same way; priority, limit and who is told do not matter. */
 bool job_ask_same(const struct job_ask *a, const struct job_ask *b);
 
 /* As the engine takes it; texts stay owned by a. */

@@ -1,5 +1,6 @@
 #include "daemon/job_json.h"
 
+#include "daemon/addresses.h"
 #include "daemon/fields.def"
 #include "front/progress.h"
 #include "front/status_json.h"
@@ -77,6 +78,12 @@ static void part_fronts(struct out *o, const struct job *j, const struct hfp_sta
         out_object_end(o);
     }
     out_list_end(o);
+}
+
+static void part_notify(struct out *o, const struct job *j, const struct hfp_status *st)
+{
+    (void)st;
+    addresses_list_json(o, "notify", (const char *const *)j->ask.notify);
 }
 
 static void part_plan(struct out *o, const struct job *j, const struct hfp_status *st)
@@ -177,6 +184,8 @@ void job_json(struct out *o, const char *name, const struct job *j, bool more)
 #define ASK_FLAG(name, value) out_bool(o, name, value)
 #define ASK_PRIORITY(name, value) out_i64(o, name, value)
 #define ASK_RATE(name, value) out_u64(o, name, value)
+#define ASK_ADDRESSES(name, value) texts(o, name, value) /* whole: for the store, never for an answer */
+#define ASK_EVENTS(name, value) texts(o, name, value)
 
 void job_ask_json(struct out *o, const char *name, const struct job_ask *a)
 {

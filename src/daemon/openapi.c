@@ -31,6 +31,9 @@
 #define ASK_SCHEMA_TEXT "{\"type\":[\"string\",\"null\"],\"minLength\":1,\"maxLength\":1024}"
 #define ASK_SCHEMA_TEXTS                                                                                               \
     "{\"type\":\"array\",\"maxItems\":1000,\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1024}}"
+#define ASK_SCHEMA_ADDRESSES                                                                                           \
+    "{\"type\":\"array\",\"maxItems\":16,\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":1024}}"
+#define ASK_SCHEMA_EVENTS "{\"type\":\"array\",\"maxItems\":6,\"items\":" REF("NotifyEvent") "}"
 #define ASK_SCHEMA_VERB REF("Verb")
 #define ASK_SCHEMA_TYPE REF("RepoType")
 #define ASK_SCHEMA_FLAG "{\"type\":\"boolean\"}"
@@ -65,6 +68,13 @@ static const struct member fixed[] = {
     { "State",
       "{\"enum\":[\"queued\",\"resolving\",\"downloading\",\"verifying\",\"repairing\",\"paused\",\"waiting\",\"done\","
       "\"failed\",\"cancelled\"]}",
+      NULL },
+    { "NotifyEvent", "{\"enum\":[\"started\",\"stalled\",\"recovered\",\"done\",\"failed\",\"disk_low\"]}", NULL },
+    { "notify", TEXTS_SCHEMA, NULL },
+    { "NotifyResults",
+      OBJECT("\"results\"", "\"results\":{\"type\":\"array\",\"items\":" OBJECT(
+                                "\"url\",\"ok\",\"message\"",
+                                "\"url\":" TEXT_SCHEMA ",\"ok\":{\"type\":\"boolean\"},\"message\":" TEXT_SCHEMA) "}"),
       NULL },
     { "Verb", "{\"enum\":[\"pull\",\"verify\",\"repair\",\"plan\",\"index\"]}", NULL },
     { "RepoType", "{\"enum\":[\"model\",\"dataset\",\"space\"]}", NULL },
@@ -244,7 +254,17 @@ static void settings_schema(struct out *o, const char *name, bool change)
     out_object_end(o);
     SETTINGS_TEXT(X)
 #undef X
+#define X(field, room, fallback, kind, most, schema, text)                                                             \
+    out_object(o, #field);                                                                                             \
+    out_text(o, "type", "array");                                                                                      \
+    out_i64(o, "maxItems", most);                                                                                      \
+    out_raw(o, "items", schema);                                                                                       \
+    out_text(o, "description", text);                                                                                  \
+    out_object_end(o);
+    SETTINGS_LIST(X)
+#undef X
     if (!change) {
+        out_raw(o, "notify_fixed", TEXTS_SCHEMA);
         out_raw(o, "limit_now_bytes_per_s", COUNT_SCHEMA);
         out_raw(o, "limit_until", SCHEMA_TEXT_OR_NULL);
         out_raw(o, "token", "{\"enum\":[\"set\",\"not set\"]}");

@@ -17,6 +17,7 @@ static const unsigned lists[] = { 400, 0 };
 static const unsigned pages[] = { 400, 404, 503, 0 };
 static const unsigned removes[] = { 400, 404, 409, 415, 503, 0 };
 static const unsigned streams[] = { 503, 0 };
+static const unsigned tests[] = { 409, 415, 503, 0 };
 
 static const struct route_query list_query[] = {
     { "state", "StateList", "only jobs in these states, with commas between" },
@@ -81,6 +82,8 @@ const struct route routes[] = {
       "all settings" },
     { HTTP_PATCH, API "/settings", GUARD_API, settings_change_route, "SettingsChange", "Settings", NULL, 200, changes,
       NULL, "changes settings: all that are given, or none" },
+    { HTTP_POST, API "/settings/notify-test", GUARD_API, settings_test_route, NULL, "NotifyResults", NULL, 200, tests,
+      NULL, "sends a message to every address of the settings and of the start, and says what became of it" },
     { HTTP_GET, API "/events", GUARD_API, events_route, NULL, "Any", "text/event-stream", 200, streams, events_query,
       "server-sent events: hello, job, job_removed, files, queue, settings, cache, lost" },
 };

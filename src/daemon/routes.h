@@ -60,6 +60,7 @@ void cache_list_route(struct route_call *c);
 void cache_delete_route(struct route_call *c);
 void settings_show_route(struct route_call *c);
 void settings_change_route(struct route_call *c);
+void settings_test_route(struct route_call *c);
 void events_route(struct route_call *c);
 void health_route(struct route_call *c);
 void ready_route(struct route_call *c);

@@ -39,6 +39,21 @@ static const struct text_row {
 };
 #define TEXT_ROWS (sizeof text_rows / sizeof *text_rows)
 
+static const struct list_row {
+    const char *name;
+    size_t at, room;
+    const char *fallback;
+    int (*read)(char *text, size_t room, const cJSON *item, const char *name, const char *was, struct hfp_err *err);
+    void (*json)(struct out *o, const char *name, const char *text);
+    bool (*fine)(const char *text);
+} list_rows[] = {
+#define X(name_, room_, fallback_, kind_, most_, schema_, text)                                                        \
+    { #name_, offsetof(struct settings, name_), room_, fallback_, kind_##_read, kind_##_json, kind_##_fine },
+    SETTINGS_LIST(X)
+#undef X
+};
+#define LIST_ROWS (sizeof list_rows / sizeof *list_rows)
+
 static uint64_t *value_of(struct settings *s, const struct row *row)
 {
     return (uint64_t *)(void *)((char *)s + row->at);
@@ -54,6 +69,8 @@ void settings_defaults(struct settings *s)
     *s = (struct settings){ 0 };
     for (size_t i = 0; i < ROWS; i++)
         *value_of(s, &rows[i]) = rows[i].fallback;
+    for (size_t i = 0; i < LIST_ROWS; i++)
+        strcpy((char *)s + list_rows[i].at, list_rows[i].fallback);
 }
 
 static const struct row *find(const char *name)
@@ -72,6 +89,14 @@ static const struct text_row *find_text(const char *name)
     return NULL;
 }
 
+static const struct list_row *find_list(const char *name)
+{
+    for (size_t i = 0; i < LIST_ROWS; i++)
+        if (strcmp(list_rows[i].name, name) == 0)
+            return &list_rows[i];
+    return NULL;
+}
+
 static bool set_text(struct settings *s, const struct text_row *row, const char *value)
 {
     if (strlen(value) >= row->room || !body_plain(value) || !row->check(value))
@@ -84,7 +109,10 @@ void settings_restore(struct settings *s, const char *name, const char *value)
 {
     const struct row *row = find(name);
     const struct text_row *text = find_text(name);
+    const struct list_row *list = find_list(name);
     uint64_t n;
+    if (list && strlen(value) < list->room && list->fine(value))
+        strcpy((char *)s + list->at, value);
     if (text)
         set_text(s, text, value);
     if (row && number_parse(&n, value) && n >= (uint64_t)row->least && n <= (uint64_t)row->most)
@@ -97,11 +125,15 @@ int settings_change(struct settings *s, const cJSON *o, struct hfp_err *err)
     for (const cJSON *item = o->child; item; item = item->next) {
         const struct row *row = find(item->string);
         const struct text_row *text = find_text(item->string);
+        const struct list_row *list = find_list(item->string);
         const char *value = cJSON_GetStringValue(item);
         int64_t n;
+        if (list &&
+            list->read((char *)&changed + list->at, list->room, item, list->name, (const char *)s + list->at, err))
+            return err->code;
         if (text && (!value || !set_text(&changed, text, value)))
             return fault(err, HFP_E_ARG, "%s: %s.", text->name, text->wrong);
-        if (text)
+        if (text || list)
             continue;
         if (!row)
             return fault(err, HFP_E_ARG, "%.100s: there is no such setting, or it can only be read.", item->string);
@@ -119,6 +151,8 @@ void settings_json(struct out *o, const struct settings *s)
         out_u64(o, rows[i].name, value_in(s, &rows[i]));
     for (size_t i = 0; i < TEXT_ROWS; i++)
         out_text(o, text_rows[i].name, (const char *)s + text_rows[i].at);
+    for (size_t i = 0; i < LIST_ROWS; i++)
+        list_rows[i].json(o, list_rows[i].name, (const char *)s + list_rows[i].at);
 }
 
 void settings_differ(const struct settings *a, const struct settings *b,
@@ -135,6 +169,11 @@ void settings_differ(const struct settings *a, const struct settings *b,
         const char *was = (const char *)a + text_rows[i].at, *is = (const char *)b + text_rows[i].at;
         if (strcmp(was, is) != 0)
             keep(ctx, text_rows[i].name, is);
+    }
+    for (size_t i = 0; i < LIST_ROWS; i++) {
+        const char *was = (const char *)a + list_rows[i].at, *is = (const char *)b + list_rows[i].at;
+        if (strcmp(was, is) != 0)
+            keep(ctx, list_rows[i].name, is);
     }
 }
 

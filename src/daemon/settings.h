@@ -2,6 +2,7 @@
 #ifndef HFP_DAEMON_SETTINGS_H
 #define HFP_DAEMON_SETTINGS_H
 
+#include "daemon/addresses.h"
 #include "daemon/settings.def"
 #include "front/out.h"
 
@@ -13,6 +14,9 @@ struct settings {
 #undef X
 #define X(name, room, check, wrong, text) char name[room];
     SETTINGS_TEXT(X)
+#undef X
+#define X(name, room, fallback, kind, most, schema, text) char name[room];
+    SETTINGS_LIST(X)
 #undef X
 };
 

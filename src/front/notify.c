@@ -9,14 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
 #define NS_PER_S 1000000000ULL
-#define QUEUE_MAX 64                  /* messages waiting for one target; with more, the oldest is no news any more */
-#define KEEP_NS (900 * NS_PER_S)      /* how old a message may get */
-#define DISK_LOOK_NS (10 * NS_PER_S)  /* how often a disk is asked */
-#define DISK_SPARE_BYTES (1ULL << 30) /* what others on the disk need to go on */
+#define QUEUE_MAX 64             /* messages waiting for one target; with more, the oldest is no news any more */
+#define KEEP_NS (900 * NS_PER_S) /* how old a message may get */
 
 static const unsigned delays_s[] = { 1, 5, 30, 60, 120, 300 };
 #define DELAYS (sizeof delays_s / sizeof *delays_s)
@@ -27,9 +24,12 @@ struct waiting {
     unsigned tries;
 };
 
-/* The lock guards the queue and running; the rest is the thread's, or never changes. */
+/* The lock guards the queue, sending and over; the rest is the thread's, or never changes. */
 struct channel {
     struct notifier *notifier;
+    char *text;   /* of a passing one: its address as it came; NULL: it lasts */
+    bool over;    /* a passing one whose thread has ended or will at once */
+    bool dropped; /* nothing of it is to be said any more */
     struct notify_target target;
     struct notify_way way;
     pthread_t thread;
@@ -46,6 +46,8 @@ struct notifier {
     atomic_bool stop;
     struct channel *channel[NOTIFY_TARGETS_MAX];
     size_t channels;
+    struct channel *passing[NOTIFY_PASSING_MAX];
+    size_t passings;
 };
 
 static uint64_t now_ns(void)
@@ -117,6 +119,8 @@ static void *deliver(void *ctx)
     struct notifier *n = c->notifier;
     pthread_mutex_lock(&n->lock);
     while (!atomic_load(&n->stop)) {
+        if (c->dropped || (c->n == 0 && c->text))
+            break;
         if (c->n == 0)
             wait_until(n, UINT64_MAX);
         else if (c->queue[0].next_ns > now_ns())
@@ -124,6 +128,7 @@ static void *deliver(void *ctx)
         else
             attempt(c);
     }
+    c->over = true;
     pthread_mutex_unlock(&n->lock);
     return NULL;
 }
@@ -155,10 +160,8 @@ int notifier_new(struct notifier **out, const struct notifier_config *config, st
     return HFP_OK;
 }
 
-int notifier_add(struct notifier *n, const char *target, bool trusted, struct hfp_err *err)
+static int channel_new(struct channel **out, struct notifier *n, const char *target, bool trusted, struct hfp_err *err)
 {
-    if (n->channels == NOTIFY_TARGETS_MAX)
-        return fault(err, HFP_E_ARG, "more than %d addresses", NOTIFY_TARGETS_MAX);
     struct channel *c = calloc(1, sizeof *c);
     if (!c)
         return fault_nomem(err);
@@ -172,6 +175,27 @@ int notifier_add(struct notifier *n, const char *target, bool trusted, struct hf
                                   .ca_file = n->config.ca_file,
                                   .ca_dir = n->config.ca_dir,
                                   .stop = &n->stop };
+    *out = c;
+    return HFP_OK;
+}
+
+static void channel_free(struct channel *c)
+{
+    if (c->started)
+        pthread_join(c->thread, NULL);
+    for (size_t i = 0; i < c->n; i++)
+        letter_free(c->queue[i].letter);
+    free(c->text);
+    free(c);
+}
+
+int notifier_add(struct notifier *n, const char *target, bool trusted, struct hfp_err *err)
+{
+    struct channel *c;
+    if (n->channels == NOTIFY_TARGETS_MAX)
+        return fault(err, HFP_E_ARG, "more than %d addresses", NOTIFY_TARGETS_MAX);
+    if (channel_new(&c, n, target, trusted, err))
+        return err->code;
     pthread_mutex_lock(&n->lock);
     n->channel[n->channels++] = c;
     pthread_mutex_unlock(&n->lock);
@@ -191,49 +215,130 @@ static void enqueue(struct channel *c, struct letter *letter)
     c->queue[c->n++] = (struct waiting){ .letter = letter, .since_ns = now, .next_ns = now };
 }
 
+static bool put(struct channel *c, const struct notify_message *m)
+{
+    struct notifier *n = c->notifier;
+    struct letter *letter = letter_new(m);
+    if (!letter)
+        return false;
+    pthread_mutex_lock(&n->lock);
+    enqueue(c, letter);
+    pthread_cond_broadcast(&n->changed);
+    pthread_mutex_unlock(&n->lock);
+    return c->started || start_thread(c);
+}
+
 void notifier_say(struct notifier *n, const struct notify_message *m)
 {
     if ((unsigned)m->event < NOTIFY_EVENT_COUNT && !(n->config.events & 1U << m->event))
         return;
-    for (size_t i = 0; i < n->channels; i++) {
-        struct channel *c = n->channel[i];
-        struct letter *letter = letter_new(m);
-        if (!letter || (!c->started && !start_thread(c))) {
-            letter_free(letter);
+    for (size_t i = 0; i < n->channels; i++)
+        if (!put(n->channel[i], m))
             log_text(n, HFP_LOG_WARN, "notification dropped: no memory or thread for it");
+}
+
+/* Those that are over are taken away. A thread that says so has nothing left to wait for: the join is at once. */
+static struct channel *passing_find(struct notifier *n, const char *target)
+{
+    struct channel *found = NULL, *gone[NOTIFY_PASSING_MAX];
+    size_t left = 0, gones = 0;
+    pthread_mutex_lock(&n->lock);
+    for (size_t i = 0; i < n->passings; i++) {
+        struct channel *c = n->passing[i];
+        if (c->over) {
+            gone[gones++] = c;
             continue;
         }
-        pthread_mutex_lock(&n->lock);
+        n->passing[left++] = c;
+        if (strcmp(c->text, target) == 0)
+            found = c;
+    }
+    n->passings = left;
+    pthread_mutex_unlock(&n->lock);
+    for (size_t i = 0; i < gones; i++)
+        channel_free(gone[i]);
+    return found;
+}
+
+int notifier_say_to(struct notifier *n, const char *target, bool trusted, const struct notify_message *m,
+                    struct hfp_err *err)
+{
+    struct channel *c = passing_find(n, target);
+    struct letter *letter = letter_new(m);
+    if (!letter)
+        return fault_nomem(err);
+    pthread_mutex_lock(&n->lock);
+    bool lives = c && !c->over && !c->dropped; /* it may have ended since */
+    if (lives) {
         enqueue(c, letter);
         pthread_cond_broadcast(&n->changed);
-        pthread_mutex_unlock(&n->lock);
     }
+    pthread_mutex_unlock(&n->lock);
+    if (lives)
+        return HFP_OK;
+    c = NULL;
+    if (n->passings == NOTIFY_PASSING_MAX)
+        fault(err, HFP_E_ARG, "messages wait for %d other addresses", NOTIFY_PASSING_MAX);
+    else if (channel_new(&c, n, target, trusted, err) == HFP_OK && !(c->text = strdup(target)))
+        fault_nomem(err);
+    if (!c || !c->text) {
+        letter_free(letter);
+        if (c)
+            channel_free(c);
+        return err->code;
+    }
+    enqueue(c, letter); /* nobody else knows it yet */
+    if (!start_thread(c)) {
+        channel_free(c);
+        return fault(err, HFP_E_INTERNAL, "no thread for a notification");
+    }
+    pthread_mutex_lock(&n->lock);
+    n->passing[n->passings++] = c;
+    pthread_mutex_unlock(&n->lock);
+    return HFP_OK;
+}
+
+void notifier_drop(struct notifier *n, const char *target)
+{
+    struct channel *c = passing_find(n, target);
+    if (!c)
+        return;
+    pthread_mutex_lock(&n->lock);
+    c->dropped = true;
+    pthread_cond_broadcast(&n->changed);
+    pthread_mutex_unlock(&n->lock);
+}
+
+bool notify_meaning(enum notify_event *out, const struct hfp_event *ev)
+{
+    const struct hfp_status *st = &ev->status;
+    if (st->verb == HFP_PLAN) /* a question, not a job */
+        return false;
+    if (ev->type == HFP_EV_PLAN && (st->fetch_bytes || st->prove_bytes))
+        *out = NOTIFY_STARTED;
+    else if (ev->type == HFP_EV_STALLED)
+        *out = NOTIFY_STALLED;
+    else if (ev->type == HFP_EV_RECOVERED)
+        *out = NOTIFY_RECOVERED;
+    else if (ev->type == HFP_EV_DONE && st->state == HFP_DONE)
+        *out = NOTIFY_DONE;
+    else if (ev->type == HFP_EV_DONE && st->state == HFP_FAILED)
+        *out = NOTIFY_FAILED;
+    else
+        return false; /* who cancels a job knows it */
+    return true;
 }
 
 void notifier_event(struct notifier *n, const struct hfp_event *ev, const char *job)
 {
-    const struct hfp_status *st = &ev->status;
     struct notify_message m = { .repo = ev->repo,
                                 .revision = ev->revision,
                                 .type = ev->repo_type,
                                 .job = job,
-                                .status = st,
+                                .status = &ev->status,
                                 .unix_ms = ev->unix_ms };
-    if (st->verb == HFP_PLAN) /* a question, not a job */
-        return;
-    if (ev->type == HFP_EV_PLAN && (st->fetch_bytes || st->prove_bytes))
-        m.event = NOTIFY_STARTED;
-    else if (ev->type == HFP_EV_STALLED)
-        m.event = NOTIFY_STALLED;
-    else if (ev->type == HFP_EV_RECOVERED)
-        m.event = NOTIFY_RECOVERED;
-    else if (ev->type == HFP_EV_DONE && st->state == HFP_DONE)
-        m.event = NOTIFY_DONE;
-    else if (ev->type == HFP_EV_DONE && st->state == HFP_FAILED)
-        m.event = NOTIFY_FAILED;
-    else
-        return; /* who cancels a job knows it */
-    notifier_say(n, &m);
+    if (notify_meaning(&m.event, ev))
+        notifier_say(n, &m);
 }
 
 bool notifier_wait(struct notifier *n, uint64_t ns)
@@ -244,6 +349,8 @@ bool notifier_wait(struct notifier *n, uint64_t ns)
         size_t left = 0;
         for (size_t i = 0; i < n->channels; i++)
             left += n->channel[i]->n;
+        for (size_t i = 0; i < n->passings; i++)
+            left += n->passing[i]->n;
         if (left == 0 || now_ns() >= until) {
             pthread_mutex_unlock(&n->lock);
             return left == 0;
@@ -260,14 +367,10 @@ void notifier_free(struct notifier *n)
     atomic_store(&n->stop, true);
     pthread_cond_broadcast(&n->changed);
     pthread_mutex_unlock(&n->lock);
-    for (size_t i = 0; i < n->channels; i++) {
-        struct channel *c = n->channel[i];
-        if (c->started)
-            pthread_join(c->thread, NULL);
-        for (size_t k = 0; k < c->n; k++)
-            letter_free(c->queue[k].letter);
-        free(c);
-    }
+    for (size_t i = 0; i < n->channels; i++)
+        channel_free(n->channel[i]);
+    for (size_t i = 0; i < n->passings; i++)
+        channel_free(n->passing[i]);
     pthread_cond_destroy(&n->changed);
     pthread_mutex_destroy(&n->lock);
     free(n);
@@ -287,16 +390,4 @@ enum notify_outcome notify_test(const char *target, const struct notify_way *way
     enum notify_outcome outcome = notify_send(&t, &letter->said, way, err);
     letter_free(letter);
     return outcome;
-}
-
-bool disk_low_turn(struct disk_low *d, const char *folder, uint64_t to_come_bytes, uint64_t now, uint64_t *free_bytes)
-{
-    struct statvfs v;
-    if ((d->looked_ns && now - d->looked_ns < DISK_LOOK_NS) || statvfs(folder, &v) < 0)
-        return false;
-    bool was = d->low;
-    d->looked_ns = now;
-    *free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
-    d->low = *free_bytes < DISK_SPARE_BYTES || *free_bytes - DISK_SPARE_BYTES < to_come_bytes;
-    return d->low && !was;
 }

@@ -106,8 +106,7 @@ static void say(struct text *t, const struct notify_message *m)
         text_safe(t, st->error.message[0] ? st->error.message : hfp_code_text(st->error.code));
         break;
     case NOTIFY_DISK_LOW:
-        text_fmt(t, "disk low: %s free, %s to come", size_text(a, m->free_bytes),
-                 size_text(b, st->total_bytes > st->recorded_bytes ? st->total_bytes - st->recorded_bytes : 0));
+        text_fmt(t, "disk low: %s free, %s to come", size_text(a, m->free_bytes), size_text(b, m->to_come_bytes));
         break;
     default:
         text_fmt(t, "this is a test");

@@ -36,6 +36,9 @@ static void refused(void)
         { "{\"repo\":\"a/b\\n\"}", "repo" },
         { "{\"repo\":\"a/b\",\"repo\":\"a/c\"}", "repo: given twice" },
         { "{\"repo\":\"a/b\",\"Repo\":\"a/c\"}", "Repo" },
+        { "{\"repo\":\"a/b\",\"notify\":[\"cmd:true\"]}", "command line only" },
+        { "{\"repo\":\"a/b\",\"notify\":\"https://h/x\"}", "notify" },
+        { "{\"repo\":\"a/b\",\"notify_on\":[\"often\"]}", "notify_on" },
         { "{\"repo\":\"a/b\",\"priority\":\"1\"}", "priority" },
         { "{\"repo\":\"a/b\",\"priority\":-101}", "priority" },
         { "{\"repo\":\"a/b\",\"priority\":0.5}", "priority" },
@@ -68,21 +71,27 @@ static void taken(void)
     } rows[] = {
         { "{\"repo\":\"a/b\"}",
           "{\"repo\":\"a/b\",\"revision\":\"main\",\"type\":\"model\",\"verb\":\"pull\",\"include\":[],\"exclude\":[],"
-          "\"paths\":[],\"local_dir\":null,\"force\":false,\"priority\":0,\"limit_bytes_per_s\":0}" },
+          "\"paths\":[],\"local_dir\":null,\"force\":false,\"priority\":0,\"limit_bytes_per_s\":0,\"notify\":[],"
+          "\"notify_on\":[]}" },
         { " { \"repo\" : \"https://huggingface.co/datasets/a/b/tree/v1\", \"verb\":\"verify\",\"priority\":-100 } ",
           "{\"repo\":\"a/"
           "b\",\"revision\":\"v1\",\"type\":\"dataset\",\"verb\":\"verify\",\"include\":[],\"exclude\":[],"
-          "\"paths\":[],\"local_dir\":null,\"force\":false,\"priority\":-100,\"limit_bytes_per_s\":0}" },
+          "\"paths\":[],\"local_dir\":null,\"force\":false,\"priority\":-100,\"limit_bytes_per_s\":0,\"notify\":[],"
+          "\"notify_on\":[]}" },
         { "{\"repo\":\"a/b@v1:x/y.bin\",\"limit_bytes_per_s\":9007199254740991,\"revision\":null}",
           "{\"repo\":\"a/b\",\"revision\":\"v1\",\"type\":\"model\",\"verb\":\"pull\",\"include\":[],\"exclude\":[],"
           "\"paths\":[\"x/y.bin\"],\"local_dir\":null,\"force\":false,\"priority\":0,"
-          "\"limit_bytes_per_s\":9007199254740991}" },
+          "\"limit_bytes_per_s\":9007199254740991,\"notify\":[],\"notify_on\":[]}" },
         { "{\"repo\":\"a/"
           "b\",\"include\":[\"*.bin\",\"\xc3\xa4\"],\"exclude\":[\"x\"],\"force\":true,\"type\":\"space\"}",
           "{\"repo\":\"a/"
           "b\",\"revision\":\"main\",\"type\":\"space\",\"verb\":\"pull\",\"include\":[\"*.bin\",\"\xc3\xa4\"],"
           "\"exclude\":[\"x\"],\"paths\":[],\"local_dir\":null,\"force\":true,\"priority\":0,\"limit_bytes_per_s\":"
-          "0}" },
+          "0,\"notify\":[],\"notify_on\":[]}" },
+        { "{\"repo\":\"a/b\",\"notify\":[\"ntfy://:tk@n.example/t\"],\"notify_on\":[\"done\",\"failed\"]}",
+          "{\"repo\":\"a/b\",\"revision\":\"main\",\"type\":\"model\",\"verb\":\"pull\",\"include\":[],\"exclude\":[],"
+          "\"paths\":[],\"local_dir\":null,\"force\":false,\"priority\":0,\"limit_bytes_per_s\":0,"
+          "\"notify\":[\"ntfy://:tk@n.example/t\"],\"notify_on\":[\"done\",\"failed\"]}" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct hfp_err err = { 0 };

@@ -2,6 +2,7 @@
  * Seen red with: the address check left out of open_socket, and a proxy left to untrusted targets ("leads to this
  * machine"), redirects followed ("a redirect is not followed"), the signature without its time ("is signed"), a 404 tried
  * again ("not tried again"), only the shell killed ("what a command started"). */
+#include "front/disk_low.h"
 #include "front/notify.h"
 #include "tap.h"
 

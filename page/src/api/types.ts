@@ -152,7 +152,9 @@ export interface Settings {
   max_connections: number;
   token: string;
   timetable?: string;
+  /** without path and secret; what is shown may be sent back for what is kept */
   notify?: string[];
+  notify_fixed?: string[];
   notify_on?: string[];
   quota_bytes?: number;
   watch_dirs?: string[];

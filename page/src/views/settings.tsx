@@ -129,7 +129,14 @@ function LineGroup({ settings, save }: { settings: Settings; save: Save }) {
   );
 }
 
-function Webhooks({ notify, on, save }: { notify: string[]; on: string[]; save: Save }) {
+interface HooksProps {
+  notify: string[];
+  fixed: string[];
+  on: string[];
+  save: Save;
+}
+
+function Webhooks({ notify, fixed, on, save }: HooksProps) {
   const [draft, setDraft] = useState<string | null>(null);
   const [results, setResults] = useState<NotifyResult[] | null>(null);
   const shown = draft ?? notify.join("\n");
@@ -142,8 +149,12 @@ function Webhooks({ notify, on, save }: { notify: string[]; on: string[]; save: 
     <>
       <label class="field">
         <span class="label">Send to (webhook, ntfy or Matrix, one address a line)</span>
-        <textarea rows={Math.max(2, lines.length)} value={shown} spellcheck={false} onInput={(e) => setDraft(e.currentTarget.value)} />
+        <textarea aria-describedby="notify-hint" rows={Math.max(2, lines.length)} value={shown} spellcheck={false} onInput={(e) => setDraft(e.currentTarget.value)} />
       </label>
+      <p class="hint" id="notify-hint">
+        Shown without path and secret. A line that is left as it is keeps the address behind it.
+        {fixed.length > 0 ? ` From the config file or the command line: ${fixed.join(", ")}.` : ""}
+      </p>
       <div class="buttons">
         <Act
           label="Save"
@@ -158,7 +169,7 @@ function Webhooks({ notify, on, save }: { notify: string[]; on: string[]; save: 
         <Act
           label="Send a test"
           what="Test"
-          disabled={notify.length === 0}
+          disabled={notify.length + fixed.length === 0}
           run={async () => setResults((await api.testNotify()).results)}
         />
       </div>
@@ -295,7 +306,7 @@ export function SettingsPage() {
         <LineGroup settings={settings} save={save} />
         <Group title="Notifications">
           <BrowserNotes />
-          {settings.notify ? <Webhooks notify={settings.notify} on={settings.notify_on ?? []} save={save} /> : null}
+          {settings.notify ? <Webhooks notify={settings.notify} fixed={settings.notify_fixed ?? []} on={settings.notify_on ?? []} save={save} /> : null}
         </Group>
         <Group title="Cache and access">
           {settings.quota_bytes === undefined ? null : <QuotaField quota={settings.quota_bytes} save={save} />}
