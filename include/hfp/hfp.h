@@ -154,8 +154,9 @@ struct hfp_job_spec {
     /* HFP_ADOPT: absolute paths of partial or finished files, NULL-terminated. They are only read. Which file of the
      * repository each is, its name or size tells, or paths, when it names one file and one is adopted. */
     const char *const *adopt;
-    bool force;                 /* fetch even what is proved */
-    bool offline;               /* never ask the network */
+    bool force;     /* fetch even what is proved */
+    bool each_file; /* FILE events of every file: planned, or proved before; fetching; and what becomes of it */
+    bool offline;   /* never ask the network */
     uint64_t limit_bytes_per_s; /* this job; 0: none */
 };
 
@@ -253,7 +254,7 @@ enum hfp_event_type {
     HFP_EV_PROGRESS, /* at most 4 a second and job; older unread ones are replaced */
     HFP_EV_STALLED,  /* wait_text says why */
     HFP_EV_RECOVERED,
-    HFP_EV_FILE,  /* one file: path, file_state */
+    HFP_EV_FILE,  /* one file: path, file_state. None is lost, however slowly they are taken */
     HFP_EV_CHUNK, /* a run of chunk_bytes was recorded: path, first_byte, last_byte, hash */
     HFP_EV_NOTE,  /* something the user may want to know: text */
     HFP_EV_DONE   /* the last event of a job: state done, failed or cancelled */
@@ -277,6 +278,7 @@ struct hfp_event {
     const char *revision; /* as asked */
     enum hfp_repo_type repo_type;
     const char *path; /* the file this is about, or NULL */
+    const char *host; /* FILE: who sent the last of it; NULL: nobody did, or it is not known */
     const char *hash; /* hex sha256, git sha1 (FILE) or BLAKE3 (CHUNK); or NULL */
     enum hfp_file_state file_state;
     uint64_t size_bytes, here_bytes; /* FILE */

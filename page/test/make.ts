@@ -23,5 +23,5 @@ export const moving = (more: Partial<Job> = {}): Job =>
   });
 
 export function file(path: string, size_bytes: number, more: Partial<FileRow> = {}): FileRow {
-  return { path, size_bytes, recorded_bytes: 0, state: "planned", hash: null, host: null, tries: 0, ...more };
+  return { path, size_bytes, recorded_bytes: 0, state: "planned", hash: null, host: null, ...more };
 }

@@ -60,6 +60,8 @@ static void add_details(cJSON *o, const struct hfp_event *ev)
         member_text(o, "file_state", file_state_text(ev->file_state));
         member_u64(o, "size_bytes", ev->size_bytes);
         member_u64(o, "here_bytes", ev->here_bytes);
+        if (ev->host)
+            member_text(o, "host", ev->host);
     }
     if (ev->type == HFP_EV_CHUNK) {
         member_u64(o, "first_byte", ev->first_byte);

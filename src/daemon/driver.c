@@ -55,8 +55,10 @@ int driver_pause(struct driver *d, struct job *j, struct hfp_err *err)
     j->parked = j->engine != 0;
     driver_touch(d, j, true);
     driver_touch_order(d);
+    driver_stall_over(d, j);
     if (j->samples)
         samples_gap(j->samples);
+    driver_curve_keep(d, j);
     return HFP_OK;
 }
 
@@ -165,8 +167,10 @@ void driver_free(struct driver *d)
         return;
     for (size_t i = 0; i < d->rooms.jobs->n; i++) {
         struct job *j = d->rooms.jobs->list[i];
-        if (j->engine)
-            store_put_job(d->rooms.store, j);
+        if (!j->engine)
+            continue;
+        store_put_job(d->rooms.store, j);
+        driver_curve_keep(d, j);
     }
     hfp_close(d->engine);
     free(d);

@@ -9,18 +9,13 @@
 
 static void keep_rows(struct driver *d, struct job *j)
 {
-    struct out o = { 0 };
+    job_files_stopped(j->files);
     while (j->files && j->files->changed > 0) /* who sees the job done has seen its files */
         driver_tell_files(d, j);
     if (j->files)
         store_put_files(d->rooms.store, j->id, j->files);
     j->files = NULL;
-    if (!j->samples)
-        return;
-    samples_json(&o, j->samples);
-    char *json = out_take(&o, NULL);
-    if (json)
-        store_put_samples(d->rooms.store, j->id, json);
+    driver_curve_keep(d, j);
     samples_free(j->samples);
     j->samples = NULL;
 }
@@ -55,6 +50,7 @@ void driver_ended(struct driver *d, struct job *j, enum hfp_state end)
     d->counts.done += end == HFP_DONE;
     d->counts.failed += end == HFP_FAILED;
     d->counts.cancelled += end == HFP_CANCELLED;
+    driver_stall_over(d, j);
     store_put_job(d->rooms.store, j); /* before its rows, which hang on it */
     keep_rows(d, j);
     driver_touch(d, j, false);
@@ -92,8 +88,7 @@ void driver_start(struct driver *d, struct job *j)
             driver_ended(d, j, HFP_FAILED);
             return;
         }
-        if (!j->samples)
-            j->samples = samples_new();
+        driver_curve_begin(d, j);
         log_line(d->rooms.log, HFP_LOG_INFO, j->id, "%s begins", j->ask.repo);
     }
     if (!j->started_ms)
@@ -102,23 +97,34 @@ void driver_start(struct driver *d, struct job *j)
     driver_touch_order(d);
 }
 
+/* Also where the job is held or ends while it lasts: nothing comes of it any more. */
+void driver_stall_over(struct driver *d, struct job *j)
+{
+    (void)d;
+    if (!j->stalled_since_s)
+        return;
+    j->stalled_since_s = 0;
+    if (j->samples)
+        samples_stall_end(j->samples, (int64_t)(driver_unix_ms() / 1000),
+                          j->status && j->status->stalled ? j->status->wait_text : "");
+}
+
 static void take_stall(struct driver *d, struct job *j, const struct hfp_event *ev)
 {
     uint64_t now_s = driver_unix_ms() / 1000;
-    if (ev->type == HFP_EV_STALLED) {
-        j->stalls++;
-        d->counts.stalls++;
-        j->stalled_since_s = now_s - ev->status.quiet_ns / NS_PER_S;
-        log_line(d->rooms.log, HFP_LOG_WARN, j->id, "%s stalled: %s", j->ask.repo, ev->status.wait_text);
-    } else if (j->stalled_since_s) {
-        log_line(d->rooms.log, HFP_LOG_INFO, j->id, "%s goes on after %llu s", j->ask.repo,
-                 (unsigned long long)(now_s - j->stalled_since_s));
+    if (ev->type == HFP_EV_RECOVERED) {
+        if (j->stalled_since_s)
+            log_line(d->rooms.log, HFP_LOG_INFO, j->id, "%s goes on after %llu s", j->ask.repo,
+                     (unsigned long long)(now_s - j->stalled_since_s));
+        driver_stall_over(d, j);
+        return;
     }
-    if (ev->type != HFP_EV_STALLED && j->stalled_since_s) {
-        if (j->samples && j->status)
-            samples_stall(j->samples, (int64_t)j->stalled_since_s, (int64_t)now_s, j->status->wait_text);
-        j->stalled_since_s = 0;
-    }
+    j->stalls++;
+    d->counts.stalls++;
+    j->stalled_since_s = now_s - ev->status.quiet_ns / NS_PER_S;
+    if (j->samples)
+        samples_stall(j->samples, (int64_t)j->stalled_since_s, ev->status.wait_text);
+    log_line(d->rooms.log, HFP_LOG_WARN, j->id, "%s stalled: %s", j->ask.repo, ev->status.wait_text);
 }
 
 static void take_counts(struct driver *d, const struct hfp_status *was, const struct hfp_status *is)

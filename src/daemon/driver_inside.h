@@ -30,12 +30,15 @@ void driver_start(struct driver *d, struct job *j);
 void driver_ended(struct driver *d, struct job *j, enum hfp_state end);
 void driver_requeue(struct job *j);
 void driver_forget(struct driver *d, struct job *j);
+void driver_stall_over(struct driver *d, struct job *j);
 
 /* driver_tell.c */
 void driver_tell_files(struct driver *d, struct job *j);
 /* These say when they want to be called again (mono ns); UINT64_MAX: when something comes. */
 uint64_t driver_tell(struct driver *d);
 /* driver_pace.c */
+void driver_curve_begin(struct driver *d, struct job *j); /* a new one, or what the store has of earlier runs */
+void driver_curve_keep(struct driver *d, struct job *j);
 uint64_t driver_sample(struct driver *d);
 uint64_t driver_limits(struct driver *d, bool now);
 

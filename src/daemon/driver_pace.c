@@ -7,12 +7,15 @@
 #include "front/timetable.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 16 /* what the engine learns up to (hfp.h) */
 #define SAMPLE_NS NS_PER_S
+#define CURVE_FIRST_NS (2 * NS_PER_S) /* a curve is kept when its job has run so long, twice as long, and so on, */
+#define CURVE_NS (60 * NS_PER_S)      /* then every minute: that much of it a kill may take */
 #define KEEP_NS (30 * NS_PER_S) /* figures of running jobs: what a kill may take from the summary, not from the files */
 
 /* The wall clock is looked at once a minute while the timetable has another limit to come: one that was set wrong and is
@@ -68,6 +71,57 @@ void driver_settings(struct driver *d, const struct settings *before)
     out_object_end(&o);
     feed_push(d->rooms.feed, "settings", &o);
     d->changed = true;
+}
+
+/* ---- curves ---- */
+
+struct curve_wait {
+    struct jobs *jobs;
+    char id[JOB_ID_SIZE];
+};
+
+static void curve_back(void *ctx, const char *text, uint64_t next)
+{
+    struct curve_wait *w = ctx;
+    struct job *j = jobs_find(w->jobs, w->id);
+    (void)next;
+    if (j && j->engine && !j->samples) {
+        j->samples = text ? samples_read(text) : NULL;
+        if (!j->samples)
+            j->samples = samples_new();
+        if (j->samples)
+            samples_gap(j->samples);
+    }
+    free(w);
+}
+
+void driver_curve_begin(struct driver *d, struct job *j)
+{
+    struct curve_wait *w = NULL;
+    j->curve_since_ns = d->now_ns;
+    j->curve_due_ns = d->now_ns + CURVE_FIRST_NS;
+    if (j->samples)
+        return;
+    if (!j->started_ms || !(w = malloc(sizeof *w))) {
+        j->samples = samples_new();
+        return;
+    }
+    *w = (struct curve_wait){ .jobs = d->rooms.jobs };
+    memcpy(w->id, j->id, sizeof w->id);
+    store_read_samples(d->rooms.store, j->id, curve_back, w);
+}
+
+void driver_curve_keep(struct driver *d, struct job *j)
+{
+    struct out o = { 0 };
+    if (!j->samples)
+        return;
+    samples_json(&o, j->samples, (int64_t)(driver_unix_ms() / 1000));
+    char *json = out_take(&o, NULL);
+    if (json)
+        store_put_samples(d->rooms.store, j->id, json);
+    uint64_t ran_ns = d->now_ns - j->curve_since_ns;
+    j->curve_due_ns = d->now_ns + (ran_ns < CURVE_FIRST_NS ? CURVE_FIRST_NS : ran_ns < CURVE_NS ? ran_ns : CURVE_NS);
 }
 
 /* Of all cores, since the last look. */
@@ -128,6 +182,8 @@ uint64_t driver_sample(struct driver *d)
         uint64_t limit = d->limit_bytes_per_s, own = j->ask.limit_bytes_per_s;
         if (j->samples)
             samples_add(j->samples, now_s, shown_bytes(j->status), own && (!limit || own < limit) ? own : limit);
+        if (d->now_ns >= j->curve_due_ns)
+            driver_curve_keep(d, j);
         if (keep)
             store_put_job(d->rooms.store, j);
     }

@@ -60,6 +60,7 @@ struct hfp_job_spec job_ask_spec(const struct job_ask *a)
                                   .exclude = (const char *const *)a->exclude,
                                   .local_dir = a->local_dir,
                                   .force = a->force,
+                                  .each_file = true,
                                   .limit_bytes_per_s = a->limit_bytes_per_s };
 }
 

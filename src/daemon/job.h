@@ -51,6 +51,7 @@ struct job {
     uint64_t stalled_since_s;  /* unix; 0: it moves */
     struct job_files *files;   /* while it runs */
     struct samples *samples;
+    uint64_t curve_since_ns, curve_due_ns;  /* mono: when this run began; when the curve is kept again */
     char limited_by[16], limited_text[160]; /* limits.h; looked at once a second */
 };
 

@@ -106,6 +106,7 @@ void job_files_event(struct job_files **files, const struct hfp_event *ev)
     if (whole || ev->here_bytes > row->recorded_bytes)
         row->recorded_bytes = whole ? ev->size_bytes : ev->here_bytes;
     keep(&row->hash, ev->hash);
+    keep(&row->host, ev->host);
     change(*files, row);
 }
 
@@ -122,6 +123,16 @@ void job_files_fronts(struct job_files *files, const struct hfp_status *st)
     }
 }
 
+void job_files_stopped(struct job_files *files)
+{
+    for (size_t i = 0; files && i < files->n; i++) {
+        if (files->row[i].state != HFP_FILE_FETCHING)
+            continue;
+        files->row[i].state = HFP_FILE_PLANNED;
+        change(files, &files->row[i]);
+    }
+}
+
 void job_file_json(struct out *o, const struct job_file *f)
 {
     out_object(o, NULL);
@@ -131,7 +142,6 @@ void job_file_json(struct out *o, const struct job_file *f)
     out_text(o, "state", file_state_text((enum hfp_file_state)f->state));
     out_text(o, "hash", f->hash);
     out_text(o, "host", f->host);
-    out_u64(o, "tries", f->tries);
     out_object_end(o);
 }
 

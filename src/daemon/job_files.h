@@ -11,9 +11,8 @@
 #define FILES_PAGE 1000      /* rows of one answer */
 
 struct job_file {
-    char *path, *hash, *host; /* hash, host: NULL when not known */
+    char *path, *hash, *host; /* hash, host: NULL when not known; host: who sent the last of it */
     uint64_t size_bytes, recorded_bytes;
-    uint32_t tries;
     uint8_t state; /* enum hfp_file_state */
     bool changed;  /* since job_files_changed() told it */
 };
@@ -31,6 +30,8 @@ struct job_file *job_files_find(const struct job_files *files, const char *path)
 void job_files_event(struct job_files **files, const struct hfp_event *ev);
 /* What moves now: recorded bytes and host of the files at the front. */
 void job_files_fronts(struct job_files *files, const struct hfp_status *st);
+/* The job is over, or begins anew: nothing is being fetched. */
+void job_files_stopped(struct job_files *files);
 void job_file_json(struct out *o, const struct job_file *f);
 /* A list of the changed rows, at most max; false when none has changed. */
 bool job_files_changed(struct out *o, struct job_files *files, size_t max);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LIST_DEFAULT 100
 
@@ -209,6 +210,6 @@ void job_samples_route(struct route_call *c)
             store_read_samples(c->daemon->store, j->id, samples_read_back, r);
         return;
     }
-    samples_json(&o, j->samples);
+    samples_json(&o, j->samples, time(NULL));
     reply_json(c->request, 200, &o, NULL);
 }

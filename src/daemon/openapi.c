@@ -107,10 +107,10 @@ static const struct member fixed[] = {
       NULL },
     { "File",
       OBJECT(
-          "\"path\",\"size_bytes\",\"recorded_bytes\",\"state\",\"hash\",\"host\",\"tries\"",
+          "\"path\",\"size_bytes\",\"recorded_bytes\",\"state\",\"hash\",\"host\"",
           "\"path\":" TEXT_SCHEMA ",\"size_bytes\":" COUNT_SCHEMA ",\"recorded_bytes\":" COUNT_SCHEMA
           ",\"state\":{\"enum\":[\"planned\",\"fetching\",\"proved\",\"repaired\",\"damaged\",\"missing\",\"failed\"]}"
-          ",\"hash\":" SCHEMA_TEXT_OR_NULL ",\"host\":" SCHEMA_TEXT_OR_NULL ",\"tries\":" COUNT_SCHEMA),
+          ",\"hash\":" SCHEMA_TEXT_OR_NULL ",\"host\":" SCHEMA_TEXT_OR_NULL),
       NULL },
     { "FilePage",
       OBJECT("\"files\",\"files_next\"",

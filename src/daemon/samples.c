@@ -21,6 +21,7 @@ struct samples {
     unsigned step_s;
     struct stall *stall;
     unsigned stalls;
+    bool stalled; /* the last of them lasts */
     /* the step under way */
     bool begun;
     int64_t from_unix_s;
@@ -77,21 +78,37 @@ void samples_gap(struct samples *s)
     s->begun = false;
 }
 
-void samples_stall(struct samples *s, int64_t from_unix_s, int64_t to_unix_s, const char *reason)
+static void take_reason(struct stall *t, const char *reason)
 {
-    if (s->stalls == STALLS_MAX)
-        return;
-    if (!s->stall && !(s->stall = calloc(STALLS_MAX, sizeof *s->stall)))
-        return;
-    struct stall *t = &s->stall[s->stalls++];
-    t->from_unix_s = from_unix_s;
-    t->to_unix_s = to_unix_s;
     size_t n = strnlen(reason, sizeof t->reason - 1);
     memcpy(t->reason, reason, n);
     t->reason[n] = '\0';
 }
 
-void samples_json(struct out *o, const struct samples *s)
+void samples_stall(struct samples *s, int64_t from_unix_s, const char *reason)
+{
+    if (s->stalled || s->stalls == STALLS_MAX)
+        return;
+    if (!s->stall && !(s->stall = calloc(STALLS_MAX, sizeof *s->stall)))
+        return;
+    struct stall *t = &s->stall[s->stalls++];
+    s->stalled = true;
+    t->from_unix_s = from_unix_s;
+    take_reason(t, reason);
+}
+
+void samples_stall_end(struct samples *s, int64_t to_unix_s, const char *reason)
+{
+    if (!s->stalled)
+        return;
+    struct stall *t = &s->stall[s->stalls - 1];
+    s->stalled = false;
+    t->to_unix_s = to_unix_s;
+    if (*reason)
+        take_reason(t, reason);
+}
+
+void samples_json(struct out *o, const struct samples *s, int64_t now_unix_s)
 {
     out_object(o, NULL);
     out_u64(o, "step_s", s->step_s);
@@ -104,7 +121,7 @@ void samples_json(struct out *o, const struct samples *s)
     for (unsigned i = 0; i < s->stalls; i++) {
         out_list(o, NULL);
         out_i64(o, NULL, s->stall[i].from_unix_s);
-        out_i64(o, NULL, s->stall[i].to_unix_s);
+        out_i64(o, NULL, s->stalled && i + 1 == s->stalls ? now_unix_s : s->stall[i].to_unix_s);
         out_text(o, NULL, s->stall[i].reason);
         out_list_end(o);
     }
@@ -132,8 +149,10 @@ struct samples *samples_read(const char *json)
     }
     cJSON_ArrayForEach (one, cJSON_GetObjectItemCaseSensitive(root, "stalls")) {
         const char *reason = cJSON_GetStringValue(cJSON_GetArrayItem(one, 2));
-        if (s)
-            samples_stall(s, (int64_t)number_at(one, 0), (int64_t)number_at(one, 1), reason ? reason : "");
+        if (!s)
+            continue;
+        samples_stall(s, (int64_t)number_at(one, 0), reason ? reason : "");
+        samples_stall_end(s, (int64_t)number_at(one, 1), "");
     }
     cJSON_Delete(root);
     return s;

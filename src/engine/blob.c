@@ -110,6 +110,7 @@ static void enter(struct blob *b)
     case BLOB_FETCH:
         if (b->partial->adopted_from[0])
             note_text(b->job, HFP_LOG_INFO, b->file->path, "taking over %s, to be proved", b->partial->adopted_from);
+        running_fetching(b);
         if (pipeline_begin(b, &err) != HFP_OK)
             blob_fail(b, &err);
         else

@@ -146,8 +146,10 @@ bool core_knows(const struct core *c, uint64_t id)
 
 void core_cancel_all(struct core *c)
 {
-    for (struct job *job = c->jobs; job; job = job->next)
+    for (struct job *job = c->jobs; job; job = job->next) {
+        job->mute = true; /* the one that calls will take no more events */
         job_cancel(job);
+    }
 }
 
 void core_fail_all(struct core *c, const struct hfp_err *err)

@@ -180,7 +180,7 @@ static void proved(struct blob *b, const struct errand_task *e)
                  (unsigned long long)e->prove.first_bad, units_bytes(where, at));
     else
         snprintf(text, sizeof text, absent ? "missing" : "content is not what the Hub lists");
-    note_file(job, b->file, absent ? HFP_FILE_MISSING : HFP_FILE_DAMAGED, text);
+    note_file(b, b->file, absent ? HFP_FILE_MISSING : HFP_FILE_DAMAGED, text);
     if (job->spec.verb != HFP_VERIFY && !absent)
         note_text(job, HFP_LOG_WARN, b->file->path, "damaged: %s", text);
     job->files_missing += absent;

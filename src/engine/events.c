@@ -14,7 +14,7 @@
 struct entry {
     struct entry *next;
     struct hfp_event event;
-    char strings[]; /* repo, revision, path, hash, text, snapshot */
+    char strings[]; /* repo, revision, path, hash, text, snapshot, host */
 };
 
 struct events {
@@ -86,7 +86,7 @@ static const char *keep(char **at, const char *s)
 static size_t strings_length(const struct hfp_event *ev)
 {
     return length(ev->repo) + length(ev->revision) + length(ev->path) + length(ev->hash) + length(ev->text) +
-           length(ev->snapshot);
+           length(ev->snapshot) + length(ev->host);
 }
 
 static void entry_fill(struct entry *n, const struct hfp_event *ev)
@@ -100,6 +100,7 @@ static void entry_fill(struct entry *n, const struct hfp_event *ev)
     n->event.hash = keep(&at, ev->hash);
     n->event.text = keep(&at, ev->text);
     n->event.snapshot = keep(&at, ev->snapshot);
+    n->event.host = keep(&at, ev->host);
 }
 
 static struct entry *entry_copy(const struct hfp_event *ev)
@@ -119,7 +120,8 @@ static struct entry *entry_spare(struct events *e, const struct hfp_event *ev)
     struct hfp_event shorter = *ev;
     if (strings_length(ev) >
         SPARE_STRINGS) /* the state and the error are in the status; a snapshot path is not needed */
-        shorter.repo = shorter.revision = shorter.path = shorter.hash = shorter.text = shorter.snapshot = NULL;
+        shorter.repo = shorter.revision = shorter.path = shorter.hash = shorter.text = shorter.snapshot = shorter.host =
+            NULL;
     entry_fill(n, &shorter);
     return n;
 }

@@ -1,8 +1,9 @@
 /* engine/events.h: the one event stream (P9), from the loop to whoever holds the handle.
  *
  * events_push on the loop's thread, events_next on the caller's; a descriptor is readable while events wait. An unread
- * PROGRESS of the same job is replaced, and no more than EVENTS_MAX wait: beyond that FILE, CHUNK, NOTE and PROGRESS are
- * dropped, for only STATE, PLAN, STALLED, RECOVERED and DONE must never be lost, and those are few. */
+ * PROGRESS of the same job is replaced, and no more than EVENTS_MAX wait: beyond that CHUNK, NOTE and PROGRESS are
+ * dropped, for only STATE, PLAN, STALLED, RECOVERED, FILE and DONE must never be lost. Those are few, but for FILE,
+ * which waits in its job for room (engine/telling.c). */
 #ifndef HFP_ENGINE_EVENTS_H
 #define HFP_ENGINE_EVENTS_H
 

@@ -242,7 +242,7 @@ void closing_turn(struct job *job, uint64_t now_ns)
         blob_turn(b, now_ns);
     }
     running_sweep(job);
-    if (job->blobs || job->busy > 0)
+    if (job->blobs || job->busy > 0 || !telling_turn(job, now_ns))
         return;
     job->step = STEP_ENDED; /* the group stays until the job goes: the last words count its requests */
     job_last_words(job);

@@ -65,7 +65,7 @@ struct spec {
     enum hfp_repo_type type;
     char *repo, *revision, *local_dir;
     char **paths, **include, **exclude;
-    bool force, offline;
+    bool force, offline, each_file;
     uint64_t limit_bytes_per_s;
 };
 
@@ -120,6 +120,11 @@ struct job {
 
     uint32_t scanned, scan_asked; /* blobs with facts; blobs handed to scan tasks */
     uint32_t next_blob;
+    struct untold *untold, **untold_tail; /* what is to be said of files, when the reader has taken other things */
+    uint8_t *told;                        /* per blob: something was said; NULL: planned files are not told of */
+    uint32_t told_blobs;                  /* of the plan, by telling.c */
+    uint64_t telling_ns;
+    bool mute;          /* the handle closes: nobody waits for what is to be said */
     struct blob *blobs; /* active ones */
     unsigned active_small, active_large, active_prove, unpublished;
     struct blob *ready, **ready_tail; /* proved, to be published */
@@ -290,6 +295,7 @@ void scanning_turn(struct job *job);
 /* running.c: STEP_RUN */
 void running_begin(struct job *job);
 void running_turn(struct job *job, uint64_t now_ns);
+void running_fetching(struct blob *b);             /* its bytes are asked for */
 void running_ready(struct blob *b);                /* proved: to be published */
 void running_ended(struct blob *b);                /* in place, or failed and closed */
 void running_verified(struct blob *b, bool right); /* the verify verb is done with it */
@@ -419,9 +425,15 @@ uint64_t status_next_ns(const struct job *job, uint64_t now_ns);
 
 /* note.c: events */
 void note_state(struct job *job, enum hfp_event_type type);
-void note_file(struct job *job, const struct listed_file *f, enum hfp_file_state state, const char *text);
+void note_event(struct job *job, struct hfp_event *ev); /* with the snapshot and the names of the job */
 void note_planned(struct job *job, const struct listed_file *f, const struct plan_blob *pb);
 void note_text(struct job *job, int level, const char *path, const char *fmt, ...) PRINTF(4, 5);
 void note_chunk(struct job *job, const struct blob *b, uint64_t block);
+
+/* telling.c: FILE events, none of which is lost to a slow reader */
+void note_file(struct blob *b, const struct listed_file *f, enum hfp_file_state state, const char *text);
+void telling_begin(struct job *job);                 /* the plan is known */
+bool telling_turn(struct job *job, uint64_t now_ns); /* true: all is said; else job->telling_ns */
+void telling_done(struct job *job);
 
 #endif

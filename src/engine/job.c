@@ -43,6 +43,7 @@ static int spec_copy(struct spec *out, const struct hfp_job_spec *spec, struct h
     *out = (struct spec){ .verb = spec->verb == HFP_ADOPT ? HFP_PULL : spec->verb, /* engine/adopting.c */
                           .type = spec->type,
                           .force = spec->force,
+                          .each_file = spec->each_file,
                           .offline = spec->offline,
                           .limit_bytes_per_s = spec->limit_bytes_per_s };
     bool ok = (out->repo = strdup(spec->repo)) && (out->revision = strdup(spec->revision ? spec->revision : "main")) &&
@@ -90,6 +91,8 @@ int job_new(struct job **out, struct core *core, const struct hfp_job_spec *spec
     job->start_ns = job->hub_since_ns = job->step_ns = core_now(core);
     job->tick_ns = job->start_ns - MIN(job->start_ns, STATUS_TICK_NS); /* the first look is due at once */
     job->ready_tail = &job->ready;
+    job->untold_tail = &job->untold;
+    job->telling_ns = UINT64_MAX;
     job->next_ns = UINT64_MAX;
     job->local_only = spec->offline;
     patience_init(&job->patience, core->config.user.max_rounds, job->start_ns);
@@ -111,6 +114,7 @@ void job_free(struct job *job)
         return;
     assert(job->busy == 0 && !job->blobs);
     adopting_done(job);
+    telling_done(job);
     api_free(job->api);
     group_free(job->group);
     xet_session_free(job->xet);
@@ -248,7 +252,9 @@ uint64_t job_turn(struct job *job, uint64_t now_ns)
     case STEP_ENDED:
         return UINT64_MAX;
     }
+    telling_turn(job, now_ns);
     status_tick(job, now_ns);
-    uint64_t next = MIN(job->next_ns, MIN(running_next_ns(job, now_ns), status_next_ns(job, now_ns)));
+    uint64_t next =
+        MIN(MIN(job->next_ns, job->telling_ns), MIN(running_next_ns(job, now_ns), status_next_ns(job, now_ns)));
     return job->wake ? now_ns : next;
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 /* Every event carries the whole snapshot, so that no view can say what another does not know (P9). */
-static void push(struct job *job, struct hfp_event *ev)
+void note_event(struct job *job, struct hfp_event *ev)
 {
     struct core *c = job->core;
     status_counts(job);
@@ -27,20 +27,7 @@ void note_state(struct job *job, enum hfp_event_type type)
         publish_snapshot_path(snapshot, sizeof snapshot, job->store, job->commit);
         ev.snapshot = snapshot;
     }
-    push(job, &ev);
-}
-
-void note_file(struct job *job, const struct listed_file *f, enum hfp_file_state state, const char *text)
-{
-    char hash[65];
-    content_id_hex(hash, &f->id);
-    struct hfp_event ev = { .type = HFP_EV_FILE,
-                            .path = f->path,
-                            .hash = hash,
-                            .file_state = state,
-                            .size_bytes = f->size_bytes,
-                            .text = text };
-    push(job, &ev);
+    note_event(job, &ev);
 }
 
 void note_planned(struct job *job, const struct listed_file *f, const struct plan_blob *pb)
@@ -54,7 +41,7 @@ void note_planned(struct job *job, const struct listed_file *f, const struct pla
                             .size_bytes = f->size_bytes,
                             .here_bytes =
                                 pb->action == PLAN_PROVE ? f->size_bytes : pb->here_bytes + pb->guessed_bytes };
-    push(job, &ev);
+    note_event(job, &ev);
 }
 
 void note_text(struct job *job, int level, const char *path, const char *fmt, ...)
@@ -67,7 +54,7 @@ void note_text(struct job *job, int level, const char *path, const char *fmt, ..
     log_redact(text);
     log_at(&job->core->log, level, "%s: %s%s%s", job->spec.repo, path ? path : "", path ? ": " : "", text);
     struct hfp_event ev = { .type = HFP_EV_NOTE, .path = path, .text = text, .level = level };
-    push(job, &ev);
+    note_event(job, &ev);
 }
 
 /* A run of chunk_bytes that holds this block is complete: its hash is BLAKE3 over the digests of its blocks. */
@@ -94,7 +81,7 @@ static void chunk_done(struct job *job, const struct blob *b, uint64_t first, ui
                             .last_byte = MIN((last + 1) * BLOCK_BYTES, b->file->size_bytes) - 1,
                             .chunk = recorded,
                             .chunks = total };
-    push(job, &ev);
+    note_event(job, &ev);
 }
 
 void note_chunk(struct job *job, const struct blob *b, uint64_t block)

@@ -95,12 +95,14 @@ static void feed(struct job *job)
         job->blobs = b;
         bool absent = pb->action == PLAN_FETCH || pb->action == PLAN_EMPTY;
         if (job->spec.verb == HFP_INDEX && absent) {
+            if (job->spec.each_file)
+                note_file(b, b->file, HFP_FILE_MISSING, "missing");
             blob_move(b, BLOBEV_VERIFIED);
         } else if (job->spec.verb == HFP_VERIFY && (pb->action == PLAN_FETCH || pb->action == PLAN_EMPTY)) {
             const char *text = pb->wrong_size ? "its size is not what the Hub lists" : "missing";
             job->files_damaged += pb->wrong_size;
             job->files_missing += !pb->wrong_size;
-            note_file(job, b->file, pb->wrong_size ? HFP_FILE_DAMAGED : HFP_FILE_MISSING, text);
+            note_file(b, b->file, pb->wrong_size ? HFP_FILE_DAMAGED : HFP_FILE_MISSING, text);
             running_name_file(job, b->file->path, text);
             running_verified(b, false);
         } else {
@@ -228,8 +230,14 @@ static void note_files(struct job *job, struct blob *b, enum hfp_file_state stat
 {
     for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
         job->status.files_proved += (state == HFP_FILE_PROVED || state == HFP_FILE_REPAIRED) && !b->counted_proved;
-        note_file(job, listing_at(job->listing, f), state, text);
+        note_file(b, listing_at(job->listing, f), state, text);
     }
+}
+
+void running_fetching(struct blob *b)
+{
+    if (b->job->spec.each_file)
+        note_files(b->job, b, HFP_FILE_FETCHING, NULL);
 }
 
 /* Ends the job, and not only this file: what is true of one is true of all that follow. */
@@ -305,11 +313,13 @@ void running_verified(struct blob *b, bool right)
     const struct plan_blob *pb = &job->plan->blob[b->index];
     if (right && !pb->linked && job->spec.verb == HFP_VERIFY) {
         job->files_missing++;
-        note_file(job, b->file, HFP_FILE_MISSING, "not in the snapshot");
+        note_file(b, b->file, HFP_FILE_MISSING, "not in the snapshot");
         running_name_file(job, b->file->path, "not in the snapshot");
     } else if (right && pb->action != PLAN_HERE) {
         job->status.proved_bytes += b->file->size_bytes;
         job->status.in_place_bytes += b->file->size_bytes;
+        note_files(job, b, HFP_FILE_PROVED, NULL);
+    } else if (right && job->spec.each_file) {
         note_files(job, b, HFP_FILE_PROVED, NULL);
     }
     blob_move(b, BLOBEV_VERIFIED);
@@ -359,6 +369,7 @@ void running_turn(struct job *job, uint64_t now_ns)
 {
     if (!job->step_begun) {
         job->step_begun = true;
+        telling_begin(job);
         running_begin(job);
         if (!job->ending && !job->paused)
             job_move(job, job->status.fetch_bytes > 0 && job->spec.verb != HFP_INDEX ? HFP_DOWNLOADING : HFP_VERIFYING);

@@ -114,7 +114,7 @@ static void kept(const char *text)
     free(status_kept_read(text));
     if (!s)
         return;
-    samples_json(&o, s);
+    samples_json(&o, s, 0);
     MUST(!o.failed && o.n > 0, "a curve is written");
     out_done(&o);
     samples_free(s);

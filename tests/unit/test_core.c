@@ -4,7 +4,8 @@
  * Seen red on purpose: counts that run back; a job that ends without DONE; a wake-up that never comes (the job then
  * hangs and the run is cut off); a wrong file that is published; a second pull that asks for bytes; recorded blocks asked
  * for again after a kill; a verify that makes files; a disk error that a verify swallows; requests missing in the last
- * event; a file counted twice as proved. */
+ * event; a file counted twice as proved; a FILE event dropped when the list is full; a DONE that does not wait for them, or
+ * waits when the handle closes; planned files told after they were fetched. */
 #include "base/auto.h"
 #include "base/digest.h"
 #include "base/io.h"
@@ -135,6 +136,9 @@ struct rig {
     struct hfp_status last, before;
     bool ran_back;
     unsigned files[HFP_FILE_PLANNED + 1];
+    bool blind, each_file; /* takes no event; every file is told of */
+    enum hfp_file_state first[FILES], latest[FILES];
+    unsigned words[FILES]; /* about a file */
     uint64_t job;
 };
 
@@ -210,21 +214,33 @@ static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_r
 static uint64_t start(struct rig *r, enum hfp_verb verb)
 {
     struct hfp_err err;
-    struct hfp_job_spec spec = { .verb = verb, .repo = "ns/name" };
+    struct hfp_job_spec spec = { .verb = verb, .repo = "ns/name", .each_file = r->each_file };
     int rc = core_start(r->core, &spec, &r->job, &err);
     assert(rc == HFP_OK);
     return r->job;
 }
 
+static void look_at_file(struct rig *r, const struct hfp_event *ev)
+{
+    r->files[ev->file_state]++;
+    for (unsigned i = 0; i < FILES; i++) {
+        if (strcmp(files[i].path, ev->path) != 0)
+            continue;
+        if (r->words[i]++ == 0)
+            r->first[i] = ev->file_state;
+        r->latest[i] = ev->file_state;
+    }
+}
+
 static void look(struct rig *r)
 {
-    for (const struct hfp_event *ev; (ev = events_next(r->events));) {
+    for (const struct hfp_event *ev; !r->blind && (ev = events_next(r->events));) {
         const struct hfp_status *s = &ev->status;
         r->done_events += ev->type == HFP_EV_DONE;
         r->plans += ev->type == HFP_EV_PLAN;
         r->stalls += ev->type == HFP_EV_STALLED;
         if (ev->type == HFP_EV_FILE)
-            r->files[ev->file_state]++;
+            look_at_file(r, ev);
         if (s->job == r->before.job)
             r->ran_back |= s->received_bytes < r->before.received_bytes ||
                            s->recorded_bytes < r->before.recorded_bytes || s->proved_bytes < r->before.proved_bytes ||
@@ -625,6 +641,52 @@ static void test_two_jobs(void)
     end(&r, "two jobs");
 }
 
+/* Others' words fill the list, and nobody takes any of them. */
+static void test_every_file_is_told_of(void)
+{
+    struct rig r;
+    const struct hfp_event noise = { .type = HFP_EV_STATE };
+    bool first = true, latest = true, here = true;
+    fresh();
+    begin(&r, serve_good, 40 * NS_PER_MS, false);
+    r.each_file = true;
+    start(&r, HFP_PULL);
+    r.blind = true;
+    for (unsigned i = 0; i < EVENTS_MAX; i++)
+        events_push(r.events, &noise);
+    CHECK(!run(&r, 600) && all_right(), "a reader that takes nothing holds up no file");
+    r.blind = false;
+    CHECK(run(&r, 1) && r.done_events == 1 && r.last.state == HFP_DONE, "the end comes with the files before it");
+    for (unsigned i = 0; i < FILES; i++) {
+        first &= r.first[i] == HFP_FILE_PLANNED || r.first[i] == HFP_FILE_FETCHING || r.first[i] == HFP_FILE_PROVED;
+        latest &= r.latest[i] == HFP_FILE_PROVED;
+    }
+    CHECK(first && latest && r.files[HFP_FILE_PROVED] == FILES, "and none of them is lost: %u proved",
+          r.files[HFP_FILE_PROVED]);
+    CHECK_U64(r.files[HFP_FILE_FETCHING], FILES - 1, "each but the empty one was said to be fetched");
+    memset(r.words, 0, sizeof r.words);
+    start(&r, HFP_PULL);
+    run(&r, 600);
+    for (unsigned i = 0; i < FILES; i++)
+        here &= r.words[i] == 1 && r.latest[i] == HFP_FILE_PROVED;
+    CHECK(here, "what a receipt proves is told once, as proved");
+    memset(r.words, 0, sizeof r.words);
+    start(&r, HFP_VERIFY);
+    run(&r, 600);
+    for (unsigned i = 0; i < FILES; i++)
+        here &= r.first[i] == HFP_FILE_PLANNED && r.latest[i] == HFP_FILE_PROVED;
+    CHECK(here, "what is read again is planned, then proved");
+    start(&r, HFP_PULL);
+    r.blind = true;
+    for (unsigned i = 0; i < EVENTS_MAX; i++)
+        events_push(r.events, &noise);
+    CHECK(!run(&r, 600), "with nobody there it waits");
+    core_cancel_all(r.core);
+    CHECK(run(&r, 10), "but not where the handle closes");
+    r.blind = false;
+    end(&r, "every file");
+}
+
 int main(void)
 {
     make_tree();
@@ -640,6 +702,7 @@ int main(void)
     test_rot();
     test_network();
     test_two_jobs();
+    test_every_file_is_told_of();
     nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return tap_end();
 }

@@ -60,7 +60,7 @@ int main(void)
     CHECK_STR(
         text,
         "{\"files\":[{\"path\":\"dir/file00007\",\"size_bytes\":1000,\"recorded_bytes\":400,\"state\":\"planned\","
-        "\"hash\":\"00ff\",\"host\":\"cdn\",\"tries\":0}]}",
+        "\"hash\":\"00ff\",\"host\":\"cdn\"}]}",
         "what moves at the front is told, and only that");
     free(text);
     st.front[0].recorded_bytes = 300;
@@ -68,6 +68,8 @@ int main(void)
     CHECK(changed(f, 100) == NULL, "and never back");
     event(&f, "dir/file00007", HFP_FILE_FETCHING, 1000, 100);
     CHECK_U64(job_files_find(f, "dir/file00007")->recorded_bytes, 400, "not by an event either");
+    job_files_stopped(f);
+    CHECK_U64(job_files_find(f, "dir/file00007")->state, HFP_FILE_PLANNED, "what is over fetches nothing");
     event(&f, "dir/file00007", HFP_FILE_PROVED, 1000, 0);
     CHECK_U64(job_files_find(f, "dir/file00007")->recorded_bytes, 1000, "proved is whole");
     job_files_free(f);

@@ -1,6 +1,6 @@
 /* The curve of a job: any length of life in a fixed room.
  * Seen red with: thinning that keeps one of two samples, either, instead of their mean ("neighbours become"), the earlier
- * time for both ("at the later"), no gap after a pause. */
+ * time for both ("at the later"), no gap after a pause, a stall that lasts left out or ended twice. */
 #include "daemon/samples.h"
 #include "tap.h"
 
@@ -17,7 +17,7 @@ static unsigned count(const char *text, const char *part)
 static char *text_of(const struct samples *s)
 {
     struct out o = { 0 };
-    samples_json(&o, s);
+    samples_json(&o, s, 999);
     return out_take(&o, NULL);
 }
 
@@ -47,7 +47,14 @@ int main(void)
     samples_gap(s);
     samples_add(s, 200, 5000, 0);
     samples_add(s, 201, 5500, 0);
-    samples_stall(s, 150, 190, "\"quoted\"");
+    samples_stall(s, 150, "\"quoted\"");
+    samples_stall(s, 160, "another");
+    char *open = text_of(s);
+    CHECK(strstr(open, "\"stalls\":[[150,999,\"\\\"quoted\\\"\"]]") != NULL, "one that lasts is there, until now: %s",
+          open);
+    free(open);
+    samples_stall_end(s, 190, "");
+    samples_stall_end(s, 195, "no more");
     char *text = text_of(s);
     CHECK_STR(
         text,
@@ -71,8 +78,10 @@ int main(void)
     CHECK(strstr(text, "\"step_s\":64") != NULL, "each of 64 s");
     CHECK(strstr(text, ",1000,0]]") != NULL, "at the rate it had");
     free(text);
-    for (int i = 0; i < 2 * STALLS_MAX; i++)
-        samples_stall(s, i, i + 1, "x");
+    for (int i = 0; i < 2 * STALLS_MAX; i++) {
+        samples_stall(s, i, "while");
+        samples_stall_end(s, i + 1, "x");
+    }
     text = text_of(s);
     CHECK(strstr(text, "[198,199,\"x\"]") && !strstr(text, "[199,200,\"x\"]"), "so many stalls are kept, and no more");
     free(text);

@@ -100,7 +100,6 @@ export interface FileRow {
   state: FileState;
   hash: string | null;
   host: string | null;
-  tries: number;
 }
 
 export interface FilesPage {

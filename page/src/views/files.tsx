@@ -76,7 +76,7 @@ export function Files({ job }: { job: Job }) {
     <div class="files" role="table" aria-label={`Files of ${job.repo}`} aria-rowcount={total + 1}>
       <div role="rowgroup" class="files-head">
         <div role="row" aria-rowindex={1}>
-          {["File", "Size", "Progress", "State", "Hash", "Source", "Tries"].map((name) => (
+          {["File", "Size", "Progress", "State", "Hash", "Source"].map((name) => (
             <span role="columnheader" key={name}>
               {name}
             </span>
@@ -152,9 +152,6 @@ function Row({ index, file, front, top, height }: RowProps) {
       </span>
       <span role="cell" class="file-host" title={file.host ?? ""}>
         {file.host ?? <span class="muted">–</span>}
-      </span>
-      <span role="cell" class="number file-tries">
-        {file.tries > 0 ? file.tries : <span class="muted">–</span>}
       </span>
     </div>
   );
