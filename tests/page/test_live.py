@@ -3,6 +3,8 @@
 Seen red on purpose, each with the page broken so:
     views told while hidden                              test_a_hidden_tab_is_not_drawn_but_its_title_is_true
     no lock, every tab its own stream                    test_tabs_share_one_stream_and_survive_each_other
+    no second try; the loss not told; the list not
+    loaded anew from another daemon                      test_a_killed_daemon_comes_back_by_itself
 """
 import re
 import time
@@ -38,6 +40,7 @@ def test_a_stall_is_named_shown_in_the_title_and_shaded_in_the_chart(lab, serve,
 
 
 def test_a_killed_daemon_comes_back_by_itself(lab, serve, tabs):
+    lab.content.repo("org/late", {"config.json": b"{}"})
     lab.file(12 * MB).start(options=SLOW)
     port = free_port()
     daemon = serve(listen=f"127.0.0.1:{port}")
@@ -53,9 +56,12 @@ def test_a_killed_daemon_comes_back_by_itself(lab, serve, tabs):
     expect(page).to_have_title(re.compile("connection lost"))
     expect(row(page, REPO)).to_be_visible()
     page.evaluate("window.before = true")
+    page.wait_for_timeout(3_000)                                # the page tries more seldom by now
     daemon.start()
+    daemon.wait(daemon.add("org/late"))
     expect(lost).to_have_count(0)
     expect(row(page, REPO).get_by_text(re.compile("proved .*12.00 MB"))).to_be_visible(timeout=30_000)
+    expect(row(page, "org/late")).to_be_visible()               # what happened before it was back
     assert page.evaluate("window.before"), "without loading the page again"
     assert lab.wrong() == {}
 

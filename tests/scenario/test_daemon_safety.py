@@ -4,6 +4,10 @@ The guard's rows are in tests/unit/test_guard.c; here the real daemon is asked. 
 broken so:
     links in a folder's path not resolved      test_folders_outside_the_allowed_roots
     a Unix socket open to everybody            test_a_unix_socket
+    no deadlines                               test_slow_requests_are_cut, test_too_many_connections_..
+    only libmicrohttpd's idle time             test_slow_requests_are_cut (the head)
+    a body's deadline counted from its last
+    byte                                       test_slow_requests_are_cut (the body)
 """
 
 import contextlib

@@ -4,6 +4,11 @@ Seen red on purpose, each with the daemon broken so:
     progress files written in place            test_progress_files_follow_no_link..
     signs of life ten times as seldom          test_the_service_manager_is_told
     files of an earlier life not known         test_a_progress_file_goes_with_its_job..
+    failed or running taken for done           test_ready_when_all_jobs_are_done
+    any job counts; the cache not asked; what
+    nobody asked for counts                    test_ready_when_these_are_proved
+    progress looked at, or heartbeats sent,
+    ten times a second                         test_idle_it_sleeps
 """
 
 import json
@@ -120,7 +125,13 @@ def test_ready_when_these_are_proved(slow):
     with Daemon(slow, "--ready", REPO) as daemon:
         time.sleep(0.5)
         assert daemon.get("//readyz").status == 503                     # nobody has asked for it yet
-        daemon.wait(daemon.add(REPO))
+        job = daemon.add(REPO)
+        daemon.wait(job, until=lambda j: j["recorded_bytes"] > 0)
+        assert daemon.get("//readyz").status == 503                     # under way is not proved,
+        daemon.post(f"/jobs/{job}/cancel")
+        assert daemon.wait(job)["state"] == "cancelled" and daemon.get("//readyz").status == 503    # nor is this
+        daemon.post(f"/jobs/{job}/retry")
+        assert daemon.wait(job, ("done", "failed"))["state"] == "done"
         assert daemon.get("//readyz").status == 200
     with Daemon(slow, "--ready", REPO, data=slow.path / "data2") as daemon:
         deadline = time.monotonic() + 10                                # another queue: it is in the cache
