@@ -4,7 +4,9 @@ deletions the client finds a sound cache, and what it deletes we no longer see.
 Seen red on purpose: refs left by a deletion (the client calls the cache corrupt).
 """
 import subprocess
+import types
 
+from daemon import Daemon
 from hub import pull
 from peers import build_dir
 
@@ -37,16 +39,25 @@ def scanned(client):
     return {name: {key: repo[key] for key in ("size", "refs", "commits")} for name, repo in found["repos"].items()}
 
 
+def served(hub, home, folder):
+    """As listed(), by the daemon."""
+    with Daemon(types.SimpleNamespace(path=folder, home=home, server=hub)) as daemon:
+        whole = daemon.get("/cache").json
+    return {f"{repo['type']}/{repo['repo']}": {
+        "size": repo["size_bytes"], "refs": sorted(ref for one in repo["revisions"] for ref in one["refs"]),
+        "commits": sorted(one["commit"] for one in repo["revisions"])} for repo in whole["repos"]}, whole["total_bytes"]
+
+
 def fill(client, hub, home):
     for words in (["org/x"], ["org/revs@v1"], ["org/revs@dev/new"], ["datasets/org/data"]):
         assert pull(*words, hub=hub, home=home).code == 0
     assert client.value("snapshot_download", repo_id="org/grows")
 
 
-def test_the_same_as_the_clients_scan(client, hub, home):
+def test_the_same_as_the_clients_scan(client, hub, home, tmp_path):
     fill(client, hub, home)
     repos, _, total = listed(home)
-    assert repos == scanned(client)
+    assert repos == scanned(client) and served(hub, home, tmp_path) == (repos, total)
     assert total == sum(repo["size"] for repo in repos.values())
 
 
