@@ -1,6 +1,11 @@
 """Every control of the Cache place, and the quota in Settings, judged by what the daemon says and what is on the disk.
 
 Seen red on purpose, each with the page broken so:
+    the order ignored, a table wider than a phone        test_what_is_here_how_large_how_old_and_in_which_order
+    ended jobs not heeded, main instead of the commit    test_one_revision_of_several_is_verified_and_repaired
+    the event ignored, the whole size said as freed,
+    a No that deletes, Delete without its name           test_delete_says_what_it_frees_asks_and_frees_just_that
+    the quota set unasked, an eviction not told          test_the_quota_asks_before_it_takes
 """
 import os
 import re
