@@ -47,7 +47,8 @@ struct cache {
     size_t n;
     uint64_t text_until_ns;
     uint64_t ended, jobs_n, quota_bytes; /* jobs that have, all on the list, and the setting, when last looked at */
-    bool evict, evicting;                /* it is to be looked whether the quota holds; a step of that is under way */
+    bool evict, evicting;                /* it is to be looked whether the quota holds; that is under way */
+    struct quota_next next;              /* what the last look found; the worker's while it looks */
     unsigned evictions;                  /* in this round */
     struct passed_over passed_over;
     bool untold, again; /* an event waits for feed_flush(); the rooms before this one have something to do */
@@ -203,6 +204,7 @@ static void tell_gone(struct cache *c, const char *why, enum hfp_repo_type type,
 struct removal {
     struct worker_task task;
     struct cache *cache;
+    const char *why;
     enum hfp_repo_type type;
     char *repo, *commit;
     uint64_t freed_bytes;
@@ -230,10 +232,33 @@ static void removal_done(struct worker_task *t)
     struct removal *r = (struct removal *)t;
     release(r->cache);
     if (r->err.code == HFP_OK)
-        tell_gone(r->cache, "asked", r->type, r->repo, r->commit, r->freed_bytes);
+        tell_gone(r->cache, r->why, r->type, r->repo, r->commit, r->freed_bytes);
     forget(r->cache); /* also what broke in the middle has changed something */
     r->fn(r->ctx, r->freed_bytes, r->err.code == HFP_OK ? NULL : &r->err);
     removal_free(r);
+}
+
+static void removal_begin(struct cache *c, const char *why, enum hfp_repo_type type, const char *repo,
+                          const char *commit, cache_deleted_fn *fn, void *ctx)
+{
+    struct hfp_err err = { 0 };
+    struct removal *r = calloc(1, sizeof *r);
+    if (r) {
+        *r = (struct removal){
+            .task = { .run = removal_run, .done = removal_done }, .cache = c, .why = why, .type = type
+        };
+        r->fn = fn;
+        r->ctx = ctx;
+    }
+    if (!r || !(r->repo = strdup(repo)) || !(r->commit = strdup(commit))) {
+        if (r)
+            removal_free(r);
+        fault_nomem(&err);
+        fn(ctx, 0, &err);
+        return;
+    }
+    hold(c);
+    worker_submit(c->worker, &r->task);
 }
 
 const struct job *cache_user(const struct jobs *jobs, enum hfp_repo_type type, const char *repo)
@@ -249,90 +274,104 @@ const struct job *cache_user(const struct jobs *jobs, enum hfp_repo_type type, c
 void cache_delete(struct cache *c, enum hfp_repo_type type, const char *repo, const char *commit, cache_deleted_fn *fn,
                   void *ctx)
 {
-    struct hfp_err err = { 0 };
-    struct removal *r = calloc(1, sizeof *r);
-    if (r) {
-        *r = (struct removal){ .task = { .run = removal_run, .done = removal_done }, .cache = c, .type = type };
-        r->fn = fn;
-        r->ctx = ctx;
-    }
-    if (!r || !(r->repo = strdup(repo)) || !(r->commit = strdup(commit))) {
-        if (r)
-            removal_free(r);
-        fault_nomem(&err);
-        fn(ctx, 0, &err);
-        return;
-    }
-    hold(c);
-    worker_submit(c->worker, &r->task);
+    removal_begin(c, "asked", type, repo, commit, fn, ctx);
 }
 
-/* ---- the quota ---- */
+/* ---- the quota ----
+ *
+ * A look at the cache, which takes its time and holds up nobody; then, if still nobody wants what was found, its removal.
+ * So on, until a look finds nothing. */
 
-struct eviction {
+struct look {
     struct worker_task task;
     struct cache *cache;
     struct quota *quota;
-    struct quota_gone gone;
+    uint64_t quota_bytes, freed_bytes; /* the setting, and what had left, when it began */
     struct hfp_err err;
 };
 
-static void eviction_run(struct worker_task *t)
+static void look_run(struct worker_task *t)
 {
-    struct eviction *e = (struct eviction *)t;
-    if (ending(e->cache, &e->err) == HFP_OK)
-        quota_step(&e->gone, e->quota, e->cache->rooms.root, &e->err);
+    struct look *l = (struct look *)t;
+    if (ending(l->cache, &l->err) == HFP_OK)
+        quota_look(&l->cache->next, l->quota, l->cache->rooms.root, &l->err);
 }
 
-/* What happened during the last step has asked for another one already. */
+/* What happened meanwhile may have asked for another one already. */
 static void round_ends(struct cache *c)
 {
+    c->evicting = false;
     c->evictions = 0;
     passed_over_done(&c->passed_over);
 }
 
-static void eviction_done(struct worker_task *t)
+static void evicted(void *ctx, uint64_t freed_bytes, const struct hfp_err *err)
 {
-    struct eviction *e = (struct eviction *)t;
-    struct cache *c = e->cache;
-    const struct quota_gone *gone = &e->gone;
-    char over[UNIT_TEXT];
-    release(c);
+    struct cache *c = ctx;
+    bool locked = err && err->code == HFP_E_LOCKED && passed_over_add(&c->passed_over, c->next.commit);
+    (void)freed_bytes;
     c->evicting = false;
-    if (e->err.code == HFP_OK && gone->found) {
-        c->evict = true; /* until nothing is found */
-        tell_gone(c, "quota", gone->type, gone->repo, gone->commit, gone->freed_bytes);
-    } else if (e->err.code == HFP_E_LOCKED && gone->found && passed_over_add(&c->passed_over, gone->commit)) {
+    c->evict = true; /* until nothing is found */
+    if (locked) {
+        log_line(c->rooms.log, HFP_LOG_INFO, NULL, "quota: %s stays: %s", c->next.repo, err->message);
+    } else if (err) {
+        c->evict = false;
+        round_ends(c);
+        if (!atomic_load(&c->ending))
+            log_line(c->rooms.log, HFP_LOG_WARN, NULL, "quota: %s", err->message);
+    }
+}
+
+static struct quota *needs(const struct cache *c)
+{
+    const struct cache_rooms *r = &c->rooms;
+    return quota_new(r->settings->quota_bytes, r->jobs, r->ready, &c->passed_over);
+}
+
+static void look_done(struct worker_task *t)
+{
+    struct look *l = (struct look *)t;
+    struct cache *c = l->cache;
+    const struct quota_next *next = &c->next;
+    struct quota *now = next->found ? needs(c) : NULL;
+    char over[UNIT_TEXT];
+    c->again = true;
+    if (now && !l->err.code && !atomic_load(&c->ending) && c->rooms.settings->quota_bytes == l->quota_bytes &&
+        c->counts.freed_bytes == l->freed_bytes && !quota_keeps(now, next->type, next->repo, next->commit)) {
+        removal_begin(c, "quota", next->type, next->repo, next->commit, evicted, c);
+    } else if (now && !l->err.code) { /* something has changed since */
+        c->evicting = false;
         c->evict = true;
-        log_line(c->rooms.log, HFP_LOG_INFO, NULL, "quota: %s stays: %s", gone->repo, e->err.message);
     } else {
-        if (e->err.code && !atomic_load(&c->ending))
-            log_line(c->rooms.log, HFP_LOG_WARN, NULL, "quota: %s", e->err.message);
-        else if (gone->over_bytes)
+        round_ends(c);
+        if (l->err.code && !atomic_load(&c->ending))
+            log_line(c->rooms.log, HFP_LOG_WARN, NULL, "quota: %s", l->err.message);
+        else if (next->over_bytes)
             log_line(c->rooms.log, HFP_LOG_INFO, NULL,
                      "quota: %s beyond it; what is left is needed, or was fetched last",
-                     size_text(over, gone->over_bytes));
-        round_ends(c);
+                     size_text(over, next->over_bytes));
     }
-    quota_free(e->quota);
-    free(e);
+    quota_free(now);
+    quota_free(l->quota);
+    free(l);
 }
 
 static void evict(struct cache *c)
 {
-    const struct cache_rooms *r = &c->rooms;
     c->evict = false;
-    struct eviction *e = c->evictions++ < EVICTIONS_MAX ? calloc(1, sizeof *e) : NULL;
-    if (!e || !(e->quota = quota_new(r->settings->quota_bytes, r->jobs, r->ready, &c->passed_over))) {
-        free(e);
+    struct look *l = c->evictions++ < EVICTIONS_MAX ? calloc(1, sizeof *l) : NULL;
+    if (!l || !(l->quota = needs(c))) {
+        free(l);
         round_ends(c); /* the next job that ends looks again */
         return;
     }
-    e->task = (struct worker_task){ .run = eviction_run, .done = eviction_done };
-    e->cache = c;
+    l->task = (struct worker_task){ .run = look_run, .done = look_done };
+    l->cache = c;
+    l->quota_bytes = c->rooms.settings->quota_bytes;
+    l->freed_bytes = c->counts.freed_bytes;
+    c->next = (struct quota_next){ 0 };
     c->evicting = true;
-    hold(c);
-    worker_submit(c->worker, &e->task);
+    worker_submit(c->worker, &l->task);
 }
 
 /* ---- the room ---- */
@@ -394,7 +433,7 @@ static void look_around(struct cache *c)
     c->jobs_n = c->rooms.jobs->n;
     if (!c->quota_bytes) {
         c->evict = false;
-        round_ends(c);
+        passed_over_done(&c->passed_over);
     }
     if (c->evict && !c->evicting && !c->again) /* between two steps jobs may begin */
         evict(c);

@@ -106,24 +106,22 @@ static bool keeps(void *ctx, const struct hfp_cached_repo *r, const struct hfp_c
     return quota_keeps(ctx, r->type, r->repo, v->commit);
 }
 
-int quota_step(struct quota_gone *out, const struct quota *q, const char *root, struct hfp_err *err)
+int quota_look(struct quota_next *out, const struct quota *q, const char *root, struct hfp_err *err)
 {
     struct hfp_cache *c = NULL;
-    struct quota_gone gone = { 0 };
+    struct quota_next next = { 0 };
     size_t repo, revision;
     int rc = hfp_cache_list(&c, root, err);
     if (rc)
         return rc;
-    gone.over_bytes = c->total_bytes > q->quota_bytes ? c->total_bytes - q->quota_bytes : 0;
-    gone.found = hfp_cache_next_to_go(&repo, &revision, c, q->quota_bytes, keeps, (void *)(uintptr_t)q);
-    if (gone.found) {
-        const struct hfp_cached_repo *r = &c->repo[repo];
-        gone.type = r->type;
-        snprintf(gone.repo, sizeof gone.repo, "%s", r->repo);
-        memcpy(gone.commit, r->revision[revision].commit, sizeof gone.commit);
-        rc = hfp_cache_delete_revision(&gone.freed_bytes, root, r->type, r->repo, gone.commit, err);
+    next.over_bytes = c->total_bytes > q->quota_bytes ? c->total_bytes - q->quota_bytes : 0;
+    next.found = hfp_cache_next_to_go(&repo, &revision, c, q->quota_bytes, keeps, (void *)(uintptr_t)q);
+    if (next.found) {
+        next.type = c->repo[repo].type;
+        snprintf(next.repo, sizeof next.repo, "%s", c->repo[repo].repo);
+        memcpy(next.commit, c->repo[repo].revision[revision].commit, sizeof next.commit);
     }
     hfp_cache_free(c);
-    *out = gone;
-    return rc;
+    *out = next;
+    return HFP_OK;
 }
