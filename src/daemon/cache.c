@@ -1,7 +1,7 @@
 #include "daemon/cache.h"
 
 #include "daemon/cache_json.h"
-#include "daemon/quota.h"
+#include "daemon/eviction.h"
 #include "daemon/worker.h"
 #include "front/status_json.h"
 #include "front/units.h"
@@ -12,7 +12,6 @@
 #include <time.h>
 
 #define TELL_NS 250000000ULL    /* readers of events: four times a second (feed.h) */
-#define EVICTIONS_MAX 10000     /* in one round: as many as one repository may have revisions */
 #define SHORT_COMMIT 7          /* as git shows it */
 #define LISTING_MAX (64U << 20) /* of an answer: some 100,000 revisions; more is no cache */
 
@@ -47,10 +46,7 @@ struct cache {
     size_t n;
     uint64_t text_until_ns;
     uint64_t ended, jobs_n, quota_bytes; /* jobs that have, all on the list, and the setting, when last looked at */
-    bool evict, evicting;                /* it is to be looked whether the quota holds; that is under way */
-    struct quota_next next;              /* what the last look found; the worker's while it looks */
-    unsigned evictions;                  /* in this round */
-    struct passed_over passed_over;
+    struct eviction *eviction;
     bool untold, again; /* an event waits for feed_flush(); the rooms before this one have something to do */
 };
 
@@ -238,8 +234,8 @@ static void removal_done(struct worker_task *t)
     removal_free(r);
 }
 
-static void removal_begin(struct cache *c, const char *why, enum hfp_repo_type type, const char *repo,
-                          const char *commit, cache_deleted_fn *fn, void *ctx)
+void cache_remove(struct cache *c, const char *why, enum hfp_repo_type type, const char *repo, const char *commit,
+                  cache_deleted_fn *fn, void *ctx)
 {
     struct hfp_err err = { 0 };
     struct removal *r = calloc(1, sizeof *r);
@@ -274,104 +270,7 @@ const struct job *cache_user(const struct jobs *jobs, enum hfp_repo_type type, c
 void cache_delete(struct cache *c, enum hfp_repo_type type, const char *repo, const char *commit, cache_deleted_fn *fn,
                   void *ctx)
 {
-    removal_begin(c, "asked", type, repo, commit, fn, ctx);
-}
-
-/* ---- the quota ----
- *
- * A look at the cache, which takes its time and holds up nobody; then, if still nobody wants what was found, its removal.
- * So on, until a look finds nothing. */
-
-struct look {
-    struct worker_task task;
-    struct cache *cache;
-    struct quota *quota;
-    uint64_t quota_bytes, freed_bytes; /* the setting, and what had left, when it began */
-    struct hfp_err err;
-};
-
-static void look_run(struct worker_task *t)
-{
-    struct look *l = (struct look *)t;
-    if (ending(l->cache, &l->err) == HFP_OK)
-        quota_look(&l->cache->next, l->quota, l->cache->rooms.root, &l->err);
-}
-
-/* What happened meanwhile may have asked for another one already. */
-static void round_ends(struct cache *c)
-{
-    c->evicting = false;
-    c->evictions = 0;
-    passed_over_done(&c->passed_over);
-}
-
-static void evicted(void *ctx, uint64_t freed_bytes, const struct hfp_err *err)
-{
-    struct cache *c = ctx;
-    bool locked = err && err->code == HFP_E_LOCKED && passed_over_add(&c->passed_over, c->next.commit);
-    (void)freed_bytes;
-    c->evicting = false;
-    c->evict = true; /* until nothing is found */
-    if (locked) {
-        log_line(c->rooms.log, HFP_LOG_INFO, NULL, "quota: %s stays: %s", c->next.repo, err->message);
-    } else if (err) {
-        c->evict = false;
-        round_ends(c);
-        if (!atomic_load(&c->ending))
-            log_line(c->rooms.log, HFP_LOG_WARN, NULL, "quota: %s", err->message);
-    }
-}
-
-static struct quota *needs(const struct cache *c)
-{
-    const struct cache_rooms *r = &c->rooms;
-    return quota_new(r->settings->quota_bytes, r->jobs, r->ready, &c->passed_over);
-}
-
-static void look_done(struct worker_task *t)
-{
-    struct look *l = (struct look *)t;
-    struct cache *c = l->cache;
-    const struct quota_next *next = &c->next;
-    struct quota *now = next->found ? needs(c) : NULL;
-    char over[UNIT_TEXT];
-    c->again = true;
-    if (now && !l->err.code && !atomic_load(&c->ending) && c->rooms.settings->quota_bytes == l->quota_bytes &&
-        c->counts.freed_bytes == l->freed_bytes && !quota_keeps(now, next->type, next->repo, next->commit)) {
-        removal_begin(c, "quota", next->type, next->repo, next->commit, evicted, c);
-    } else if (now && !l->err.code) { /* something has changed since */
-        c->evicting = false;
-        c->evict = true;
-    } else {
-        round_ends(c);
-        if (l->err.code && !atomic_load(&c->ending))
-            log_line(c->rooms.log, HFP_LOG_WARN, NULL, "quota: %s", l->err.message);
-        else if (next->over_bytes)
-            log_line(c->rooms.log, HFP_LOG_INFO, NULL,
-                     "quota: %s beyond it; what is left is needed, or was fetched last",
-                     size_text(over, next->over_bytes));
-    }
-    quota_free(now);
-    quota_free(l->quota);
-    free(l);
-}
-
-static void evict(struct cache *c)
-{
-    c->evict = false;
-    struct look *l = c->evictions++ < EVICTIONS_MAX ? calloc(1, sizeof *l) : NULL;
-    if (!l || !(l->quota = needs(c))) {
-        free(l);
-        round_ends(c); /* the next job that ends looks again */
-        return;
-    }
-    l->task = (struct worker_task){ .run = look_run, .done = look_done };
-    l->cache = c;
-    l->quota_bytes = c->rooms.settings->quota_bytes;
-    l->freed_bytes = c->counts.freed_bytes;
-    c->next = (struct quota_next){ 0 };
-    c->evicting = true;
-    worker_submit(c->worker, &l->task);
+    cache_remove(c, "asked", type, repo, commit, fn, ctx);
 }
 
 /* ---- the room ---- */
@@ -388,13 +287,17 @@ int cache_new(struct cache **out, const struct cache_rooms *rooms, struct hfp_er
         return fault_nomem(err);
     c->rooms = *rooms;
     atomic_init(&c->ending, false);
-    c->evict = true; /* the last run may have ended before it looked */
     c->quota_bytes = rooms->settings->quota_bytes;
     int rc = worker_new(&c->worker, rooms->wake_fd, err);
-    if (rc)
+    const struct eviction_rooms eviction = { .cache = c, .rooms = &c->rooms, .worker = c->worker };
+    if (rc == HFP_OK)
+        rc = eviction_new(&c->eviction, &eviction, err);
+    if (rc) {
+        worker_free(c->worker);
         free(c);
-    else
+    } else {
         *out = c;
+    }
     return rc;
 }
 
@@ -404,12 +307,13 @@ void cache_free(struct cache *c)
     if (!c)
         return;
     atomic_store(&c->ending, true);
+    eviction_end(c->eviction);
     ending(c, &err);
     struct asker *askers = c->askers;
     c->askers = NULL;
     answer(askers, NULL, 0, &err);
     worker_free(c->worker);
-    passed_over_done(&c->passed_over);
+    eviction_free(c->eviction);
     free(c->text);
     free(c);
 }
@@ -421,22 +325,15 @@ const struct cache_counts *cache_counts(const struct cache *c)
 
 static void look_around(struct cache *c)
 {
-    if (jobs_ended(c) != c->ended || c->rooms.settings->quota_bytes != c->quota_bytes) {
-        c->ended = jobs_ended(c);
-        c->quota_bytes = c->rooms.settings->quota_bytes;
-        c->evict = true;
-        c->evictions = 0;
+    bool ended = jobs_ended(c) != c->ended, quota = c->rooms.settings->quota_bytes != c->quota_bytes;
+    if (ended || quota)
         forget(c);
-    }
-    if (c->rooms.jobs->n < c->jobs_n)
-        c->evict = true; /* what somebody wanted is wanted no more */
+    if (ended || quota || c->rooms.jobs->n < c->jobs_n) /* fewer: what somebody wanted is wanted no more */
+        eviction_want(c->eviction);
+    c->ended = jobs_ended(c);
+    c->quota_bytes = c->rooms.settings->quota_bytes;
     c->jobs_n = c->rooms.jobs->n;
-    if (!c->quota_bytes) {
-        c->evict = false;
-        passed_over_done(&c->passed_over);
-    }
-    if (c->evict && !c->evicting && !c->again) /* between two steps jobs may begin */
-        evict(c);
+    eviction_turn(c->eviction);
 }
 
 uint64_t cache_turn(struct cache *c, uint64_t now_ns)

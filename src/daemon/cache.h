@@ -51,4 +51,8 @@ typedef void cache_deleted_fn(void *ctx, uint64_t freed_bytes, const struct hfp_
 void cache_delete(struct cache *c, enum hfp_repo_type type, const char *repo, const char *commit, cache_deleted_fn *fn,
                   void *ctx);
 
+/* The same for why else it goes: a word for log and event. */
+void cache_remove(struct cache *c, const char *why, enum hfp_repo_type type, const char *repo, const char *commit,
+                  cache_deleted_fn *fn, void *ctx);
+
 #endif
