@@ -126,6 +126,8 @@ test("a stall that still lasts is shaded too, once", () => {
   const shown = withOpenStall(data, still);
   assert.deepEqual(shown.stalls, [[92, 100, "8 of 8 connections silent"]]);
   assert.equal(withOpenStall(shown, still), shown);
+  const older = { ...data, stalls: [[92, 97, "by then"] as [number, number, string]] };
+  assert.deepEqual(withOpenStall(older, still).stalls, shown.stalls, "the daemon's own word of it goes on");
   assert.equal(withOpenStall(data, moving()), data);
 });
 test("an empty chart still has a height", () => {

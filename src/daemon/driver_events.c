@@ -124,6 +124,7 @@ static void take_stall(struct driver *d, struct job *j, const struct hfp_event *
     j->stalled_since_s = now_s - ev->status.quiet_ns / NS_PER_S;
     if (j->samples)
         samples_stall(j->samples, (int64_t)j->stalled_since_s, ev->status.wait_text);
+    driver_curve_keep(d, j);
     log_line(d->rooms.log, HFP_LOG_WARN, j->id, "%s stalled: %s", j->ask.repo, ev->status.wait_text);
 }
 

@@ -182,6 +182,8 @@ uint64_t driver_sample(struct driver *d)
         uint64_t limit = d->limit_bytes_per_s, own = j->ask.limit_bytes_per_s;
         if (j->samples)
             samples_add(j->samples, now_s, shown_bytes(j->status), own && (!limit || own < limit) ? own : limit);
+        if (j->samples && j->stalled_since_s && j->status->stalled)
+            samples_stall(j->samples, (int64_t)j->stalled_since_s, j->status->wait_text);
         if (d->now_ns >= j->curve_due_ns)
             driver_curve_keep(d, j);
         if (keep)

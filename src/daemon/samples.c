@@ -87,6 +87,8 @@ static void take_reason(struct stall *t, const char *reason)
 
 void samples_stall(struct samples *s, int64_t from_unix_s, const char *reason)
 {
+    if (s->stalled)
+        take_reason(&s->stall[s->stalls - 1], reason);
     if (s->stalled || s->stalls == STALLS_MAX)
         return;
     if (!s->stall && !(s->stall = calloc(STALLS_MAX, sizeof *s->stall)))

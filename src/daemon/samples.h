@@ -17,7 +17,8 @@ void samples_free(struct samples *s);
 /* recorded_bytes so far; the limit in force, 0: none. Called about once a second; more often or seldomer is fine. */
 void samples_add(struct samples *s, int64_t unix_s, uint64_t recorded_bytes, uint64_t limit_bytes_per_s);
 void samples_gap(struct samples *s); /* the job pauses or the program starts anew: no rate spans this */
-/* A stall begins; until its end it lasts until now. A second one in it is nothing; an end without one neither. */
+/* A stall begins; until its end it lasts until now. A second one in it is only its reason by now; an end
+ * without one is nothing. */
 void samples_stall(struct samples *s, int64_t from_unix_s, const char *reason);
 void samples_stall_end(struct samples *s, int64_t to_unix_s, const char *reason); /* reason "": as it began */
 /* {"step_s","samples":[[unix_s, bytes_per_s, limit],...],"stalls":[[from, to, reason],...]} */

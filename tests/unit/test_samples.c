@@ -47,8 +47,8 @@ int main(void)
     samples_gap(s);
     samples_add(s, 200, 5000, 0);
     samples_add(s, 201, 5500, 0);
-    samples_stall(s, 150, "\"quoted\"");
-    samples_stall(s, 160, "another");
+    samples_stall(s, 150, "another");
+    samples_stall(s, 160, "\"quoted\"");
     char *open = text_of(s);
     CHECK(strstr(open, "\"stalls\":[[150,999,\"\\\"quoted\\\"\"]]") != NULL, "one that lasts is there, until now: %s",
           open);

@@ -29,13 +29,15 @@ function push(series: Series, [at, bytesPerS, limit]: Sample): void {
   series.limit.push(limit > 0 ? limit : null);
 }
 
-/** A stall that still lasts is in no list yet: it reaches from the last byte to the last sample. */
+/** A stall that still lasts reaches from the last byte to the last sample, also where the list is older than that. */
 export function withOpenStall(data: Samples, job: Job): Samples {
   const last = data.samples[data.samples.length - 1];
   if (!job.stalled || !last) return data;
   const to = last[0] + data.step_s;
   const from = to - Math.max(data.step_s, job.quiet_s);
-  if (data.stalls.some((stall) => stall[1] > from)) return data;
+  const open = data.stalls.find((stall) => stall[1] > from);
+  if (open && open[1] >= to) return data;
+  if (open) return { ...data, stalls: data.stalls.map((stall) => (stall === open ? [stall[0], to, job.reason || stall[2]] : stall)) };
   return { ...data, stalls: [...data.stalls, [from, to, job.reason || "silence"]] };
 }
 
