@@ -1,6 +1,9 @@
 """The settings, driven in Chromium and judged by what the daemon keeps and what a real receiver gets.
 
 Seen red on purpose, each with the page broken so:
+    only the first address sent                          test_addresses_are_added_kept_tested_and_taken_away
+    an event that can only be taken away                 test_events_are_chosen
+    the timetable sent as it was                         test_the_timetable_is_drawn_checked_and_kept
 """
 import pytest
 from playwright.sync_api import expect

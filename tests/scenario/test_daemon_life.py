@@ -1,6 +1,10 @@
 """What the daemon shows of a job over its whole life: every file from the plan on, its curve, and a stall while it lasts.
 
 Seen red on purpose, each with the program broken so:
+    files told of when they end, not before             test_every_file_has_a_row..
+    files left as being fetched when the job is over    test_every_file_has_a_row..
+    a stall in the curve only when it is over           test_a_stall_is_in_the_curve..
+    a new curve at each start of the daemon             test_a_stall_is_in_the_curve..
 """
 
 import time
