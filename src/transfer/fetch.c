@@ -167,7 +167,11 @@ static uint16_t avoided_of(const struct fetch *f, uint64_t block)
 
 void fetch_hold(struct fetch *f, bool hold)
 {
+    struct transfer *t = f->group->transfer;
     f->held = hold;
+    for (unsigned i = 0; hold && i < RUNNERS_MAX; i++) /* who waited for a buffer does not want one now */
+        if (t->runner[i].state != RUN_IDLE && t->runner[i].fetch == f && t->runner[i].held == HELD_BUFFER)
+            t->runner[i].held = HELD_PAUSE;
 }
 
 void fetch_front(struct fetch *f, uint64_t block)

@@ -275,7 +275,7 @@ static enum http_take take_body(struct runner *r, const uint8_t *bytes, size_t n
     struct segment *s = r->segment;
     struct group *g = r->fetch->group;
     uint64_t now_ns = transfer_now(r->transfer);
-    if (g->paused)
+    if (g->paused || r->fetch->held)
         return runner_hold(r, HELD_PAUSE);
     if (!limit_open(&g->limit, now_ns) || !limit_open(&r->transfer->limit, now_ns))
         return runner_hold(r, HELD_LIMIT);

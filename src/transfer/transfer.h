@@ -132,7 +132,8 @@ void fetch_avoid(struct fetch *f, uint16_t peer);
 void fetch_relocate(struct fetch *f, const char *url, bool whole);
 /* How many bytes beyond its front a fetch asks for at most. */
 uint64_t fetch_window_bytes(const struct fetch *f);
-/* Nothing new is asked for, and no place is made for its head: its owner takes no block for now. What runs goes on. */
+/* Its owner takes no block for now: nothing new is asked for, and what runs is not read. No connection is cut for it, so
+ * no byte is asked for twice. */
 void fetch_hold(struct fetch *f, bool hold);
 /* The first block still needed: the window starts here. */
 void fetch_front(struct fetch *f, uint64_t block);

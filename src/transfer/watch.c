@@ -193,7 +193,7 @@ static bool unhold_one(struct transfer *t, struct runner *r, uint64_t now_ns)
     if (r->state == RUN_IDLE || r->held == FLOWS || !r->segment)
         return false;
     if (r->held == HELD_PAUSE) {
-        if (r->fetch->group->paused)
+        if (r->fetch->group->paused || r->fetch->held)
             return false;
     } else if (r->held == HELD_LIMIT) {
         if (!limit_open(&r->fetch->group->limit, now_ns) || !limit_open(&t->limit, now_ns))

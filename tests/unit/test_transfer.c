@@ -10,7 +10,7 @@
  * inherits the Hub's address; no stealing, no hedge; peers forgotten that have finished before one that creeps; segments as
  * long on a fast line as on a long one, or short on both; every free connection for the first job; signed ranges cut as
  * files are, four blocks at least, or never whole; a line slow by our own
- * limit. */
+ * limit; a held file read, or its connections cut for a buffer. */
 #include "transfer_world.h"
 
 #include "tap.h"
@@ -523,6 +523,38 @@ static void test_way_for_head(void)
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
+/* Its owner takes nothing for now, and has all the buffers: no connection is cut for that. */
+static void test_hold(void)
+{
+    struct world w;
+    tw_begin(&w, tw_good, (struct tw_options){ .buffers = 8 });
+    struct tw_file *f = tw_add_all(&w, 0, 40 * MB);
+    tw_run(&w, 0.06);
+    fetch_hold(f->fetch, true);
+    uint64_t had = stats(&w)->received_bytes;
+    tw_run(&w, 5);
+    CHECK(had > 0 && had < 40 * MB && stats(&w)->received_bytes == had, "a file that is held takes no byte %s",
+          w.fault);
+    fetch_hold(f->fetch, false);
+    CHECK(tw_run(&w, 60) && stats(&w)->wire_bytes <= 40 * MB + 100, "and none comes twice %s", w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+
+    tw_begin(&w, tw_good, (struct tw_options){ .buffers = 8 });
+    w.write_ns = 600 * NS_PER_S;
+    f = tw_add_all(&w, 0, 40 * MB);
+    tw_run(&w, 1);
+    unsigned asked = (unsigned)w.number, starving = transfer_starving(w.t);
+    fetch_hold(f->fetch, true);
+    w.t->parked = 8;
+    tw_run(&w, 10);
+    w.t->parked = 0;
+    fetch_hold(f->fetch, false);
+    tw_run(&w, 3);
+    CHECK(starving > 1 && w.number == asked, "of %u that waited for a buffer none is cut while it is held %s", starving,
+          w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
 /* Ranges of a paused job keep their half-filled buffers only as long as nobody else needs them. */
 static void test_reclaim(void)
 {
@@ -780,6 +812,7 @@ int main(void)
     test_buffers();
     test_hoarded();
     test_way_for_head();
+    test_hold();
     test_reclaim();
     test_limit();
     test_groups();
