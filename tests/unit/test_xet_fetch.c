@@ -3,7 +3,8 @@
  * Seen red on purpose: a block wanted again that waits its turn; bytes of a block that was left counted twice; a copy from
  * where nothing is; parts never asked for whole; a part of a xorb
  * that proves; bytes before the wanted ones put out; a term of two lengths believed; refusals of one epoch counted as
- * many; the answer to a walk that is over used; a repeat asked for behind a range that follows it. */
+ * many; the answer to a walk that is over used; a repeat asked for behind a range that follows it; refusals, and bytes that
+ * do not decode, without an end. */
 #include "tap.h"
 #include "xet_world.h"
 
@@ -241,6 +242,15 @@ static void refused(void)
     CHECK(s.failed == 1 && strstr(s.error.message, "403") && s.questions <= 4 && s.w.number < 40,
           "fresh URLs that are refused end it, with the server's words: %s (%llu requests, %llu questions)",
           s.error.message, (unsigned long long)s.w.number, (unsigned long long)s.questions);
+    CHECK(xw_end(&s), "nothing is left over %s", s.w.fault);
+    xw_begin(&s, 6);
+    fresh();
+    s.flip_every = 1;
+    xw_open(&s);
+    xw_want_all(&s);
+    xw_run(&s, 600);
+    CHECK(s.failed == 1 && s.w.number < 60, "records that never decode end it: %s (%llu requests)", s.error.message,
+          (unsigned long long)s.w.number);
     CHECK(xw_end(&s), "nothing is left over %s", s.w.fault);
     xw_begin(&s, 6);
     fresh();
