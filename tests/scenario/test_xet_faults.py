@@ -7,6 +7,7 @@ Seen red on purpose:
     a token on signed URLs at the Hub's origin       test_a_signed_url_at_an_origin_with_a_token_gets_none
     no new token after 401                           test_what_the_cas_answers[401-once]
     a new token after each 401                       test_what_the_cas_answers[401-for-ever]
+    the store's token sent wherever it sends us      test_no_token_goes_along_when_the_cas_sends_us_elsewhere (two guards, both broken)
     the Xet store believed to the end, as it was     test_a_bit_that_always_flips_is_gone_round[none.bin-payload-last]
 """
 import contextlib

@@ -1,7 +1,8 @@
 /* test_range_check.c: no byte goes into the file whose place the answer does not name.
  *
  * Seen red on purpose, one row each: a part accepted from another offset; a total that differs; a 206 without a
- * Content-Range; a 206 nobody asked for; a body longer than its range; HTML; gzip; a 200 taken for the tail of a file. */
+ * Content-Range; a 206 nobody asked for; a body longer than its range; HTML; gzip; a 200 taken for the tail of a file;
+ * a 206 whose length is not that of its range. */
 #include "transfer/range_check.h"
 
 #include "base/auto.h"

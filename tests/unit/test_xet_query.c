@@ -2,7 +2,8 @@
  *
  * Seen red on purpose: two token requests at once, 401 not refreshed and refreshed without end, no v1, v1 not
  * remembered, a long answer that is final, the Hub's token to the store, a failure that those who wait do not hear of,
- * gzip not offered, any packing taken, an endless body read on, 416 as no such file, 501 retried. */
+ * gzip not offered, any packing taken, an endless body read on, 416 as no such file, 501 retried, Retry-After
+ * not heard. */
 #include "fake_http.h"
 #include "resolve/xet_query.h"
 
