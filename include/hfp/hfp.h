@@ -232,6 +232,8 @@ struct hfp_status {
     uint64_t rate_bytes_per_s;      /* 5 s mean of distinct bytes received; 0 when nothing moves */
     uint64_t eta_low_s, eta_high_s; /* UINT64_MAX: unknown */
     uint32_t connections, connections_silent;
+    uint32_t connections_asked; /* of these without an answer yet: connecting, or the request is sent */
+    uint32_t connections_held;  /* of these held back by us: a limit, or no buffer is free */
     uint64_t elapsed_ns;
     uint32_t fronts;
     struct hfp_front front[HFP_FRONTS];
@@ -312,6 +314,19 @@ HFP_API int hfp_cancel(struct hfp *h, uint64_t job);
 HFP_API int hfp_limit(struct hfp *h, uint64_t job, uint64_t bytes_per_s);
 /* Byte connections in all, as max_connections of the config; 0: learned. */
 HFP_API int hfp_connections(struct hfp *h, uint32_t n);
+
+#define HFP_HOSTS_MAX 64
+/* What is known of one server, from this run or an earlier one. */
+struct hfp_host {
+    char host[264];               /* name:port */
+    bool hub;                     /* the endpoint's own */
+    uint32_t connections;         /* that pay; 0: not learned yet */
+    uint64_t rate_bytes_per_s;    /* of each of them */
+    uint64_t quota, quota_left;   /* requests of its window, as it told last (RateLimit); quota 0: it told none */
+    int64_t quota_resets_unix_ms; /* when the window ends; in the past: what was told no longer holds */
+};
+/* Copies what is known, at most max of HFP_HOSTS_MAX, and says how many; not older than a quarter second while jobs run. */
+HFP_API size_t hfp_hosts(struct hfp *h, struct hfp_host *out, size_t max);
 
 /* ---- the hub cache as a whole ----
  *

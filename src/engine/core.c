@@ -3,6 +3,7 @@
 #include "base/auto.h"
 
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,6 +157,51 @@ void core_fail_all(struct core *c, const struct hfp_err *err)
 {
     for (struct job *job = c->jobs; job; job = job->next)
         job_end(job, err);
+}
+
+/* The place of this host among n that are listed; n: it is not. */
+static size_t listed(const struct hfp_host *list, size_t n, const char *key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i].host, key) == 0)
+            return i;
+    return n;
+}
+
+size_t core_hosts(struct core *c, struct hfp_host *out, size_t max)
+{
+    int64_t unix_ms = c->config.now(c->config.clock_ctx).unix_ms;
+    uint64_t now_ns = core_now(c);
+    struct host_learned learned;
+    struct host_quota quota;
+    char hub[HOST_KEY_MAX] = "";
+    const char *key;
+    size_t n = 0;
+    hosts_key(hub, c->config.user.endpoint);
+    for (size_t i = 0; n < max && (key = hosts_entry(c->hosts, i, &learned, &quota)) != NULL; i++) {
+        if (learned.connections == 0 && quota.limit == 0)
+            continue;
+        out[n] = (struct hfp_host){ .connections = learned.connections,
+                                    .rate_bytes_per_s = learned.rate_bytes_per_s,
+                                    .quota = quota.limit,
+                                    .quota_left = quota.left };
+        out[n].quota_resets_unix_ms = unix_ms + ((int64_t)quota.resets_ns - (int64_t)now_ns) / 1000000;
+        memcpy(out[n++].host, key, strlen(key) + 1);
+    }
+    for (size_t i = 0; (key = transfer_learns(c->transfer, i, &learned)) != NULL; i++) { /* newer than what is kept */
+        size_t at = listed(out, n, key);
+        if (learned.connections == 0 || at == max)
+            continue;
+        if (at == n) {
+            out[n] = (struct hfp_host){ 0 };
+            memcpy(out[n++].host, key, strlen(key) + 1);
+        }
+        out[at].connections = learned.connections;
+        out[at].rate_bytes_per_s = learned.rate_bytes_per_s;
+    }
+    for (size_t i = 0; i < n; i++)
+        out[i].hub = strcmp(out[i].host, hub) == 0;
+    return n;
 }
 
 void core_renew(struct core *c)

@@ -36,6 +36,8 @@ void core_fail_all(struct core *c, const struct hfp_err *err); /* each job ends 
 /* One turn. Returns when it wants the next (mono ns); UINT64_MAX: only on an event. */
 uint64_t core_turn(struct core *c);
 bool core_idle(const struct core *c);
+/* What is known of the hosts; says how many. */
+size_t core_hosts(struct core *c, struct hfp_host *out, size_t max);
 /* The machine slept: connections are renewed. */
 void core_renew(struct core *c);
 

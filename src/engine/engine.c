@@ -22,6 +22,7 @@
 /* libcurl could neither wait nor move a transfer, a second long: it is out of memory, or broken. */
 #define BROKEN_TURNS_MAX 20
 #define BROKEN_REST_NS (50 * NS_PER_MS)
+#define HOSTS_NS (250 * NS_PER_MS) /* between two copies: as often as a job's progress is told */
 
 struct command {
     struct command *next;
@@ -39,9 +40,12 @@ struct hfp {
     struct log log;
     pthread_t thread;
     bool running;
-    pthread_mutex_t mutex; /* guards core_start, commands and stop */
+    pthread_mutex_t mutex; /* guards core_start, commands, stop and host */
     struct command *commands, **commands_tail;
     bool stop;
+    struct hfp_host host[HFP_HOSTS_MAX]; /* copied by the loop, read by hfp_hosts(), both under the mutex */
+    size_t hosts;
+    uint64_t hosts_ns;
 };
 
 static struct clock_now now_system(void *ctx)
@@ -169,6 +173,16 @@ static void broken_turn(struct hfp *h, unsigned *turns, const struct hfp_err *er
     nanosleep(&(struct timespec){ .tv_nsec = BROKEN_REST_NS }, NULL);
 }
 
+/* What the hosts are like changes on the loop's thread, mostly without the mutex: so it makes the copy. */
+static void look_at_hosts(struct hfp *h, bool idle)
+{
+    uint64_t now_ns = clock_read().mono_ns;
+    if (!idle && now_ns < h->hosts_ns + HOSTS_NS)
+        return;
+    h->hosts_ns = now_ns;
+    h->hosts = core_hosts(h->core, h->host, HFP_HOSTS_MAX);
+}
+
 static void *loop(void *arg)
 {
     struct hfp *h = arg;
@@ -181,6 +195,7 @@ static void *loop(void *arg)
         obey(h);
         uint64_t next = core_turn(h->core);
         bool idle = core_idle(h->core);
+        look_at_hosts(h, idle);
         bool end = h->stop && idle;
         pthread_mutex_unlock(&h->mutex);
         if (end)
@@ -314,6 +329,15 @@ int hfp_start(struct hfp *h, const struct hfp_job_spec *spec, uint64_t *job, str
 const struct hfp_event *hfp_event_next(struct hfp *h)
 {
     return events_next(h->events);
+}
+
+size_t hfp_hosts(struct hfp *h, struct hfp_host *out, size_t max)
+{
+    pthread_mutex_lock(&h->mutex);
+    size_t n = h->hosts < max ? h->hosts : max;
+    memcpy(out, h->host, n * sizeof *out);
+    pthread_mutex_unlock(&h->mutex);
+    return n;
 }
 
 static int command(struct hfp *h, enum core_verb verb, uint64_t job, uint64_t value)

@@ -208,6 +208,15 @@ static uint64_t last_byte(const struct job *job)
     return MAX(g.last_byte_ns, job->read_seen_ns);
 }
 
+/* What the last failed request said, for as long as that is why we wait. */
+static void waits_for(struct job *job)
+{
+    struct hfp_status *s = &job->status;
+    bool met = s->wait == HFP_WAIT_RETRY || s->wait == HFP_WAIT_CONNECT || s->wait == HFP_WAIT_HUB_BUSY;
+    if (!job->ending)
+        s->error = met ? job->patience.why : (struct hfp_err){ 0 };
+}
+
 /* Quiet for a second or more is waiting; for --stall-timeout or more it is called a stall, unless it is of our making. */
 static void stalls(struct job *job, uint64_t now_ns)
 {
@@ -228,6 +237,7 @@ static void stalls(struct job *job, uint64_t now_ns)
                                    : reason(job, s->wait_text, sizeof s->wait_text, now_ns);
         s->waited_ns[s->wait] += passed_ns;
     }
+    waits_for(job);
     bool ours = s->wait == HFP_WAIT_PAUSED || s->wait == HFP_WAIT_LIMIT || s->wait == HFP_WAIT_HASH;
     bool stalled = moving && !ours && s->wait != HFP_NOT_WAITING && quiet_ns >= job->core->api.deadlines->silence_ns;
     if (stalled == s->stalled)
@@ -243,13 +253,15 @@ static void fronts(struct job *job)
 {
     struct hfp_status *s = &job->status;
     s->fronts = 0;
-    s->connections = s->connections_silent = 0;
+    s->connections = s->connections_silent = s->connections_asked = s->connections_held = 0;
     struct group_look g;
     if (!job->group)
         return;
     group_look(&g, job->group);
     s->connections = g.running;
     s->connections_silent = g.silent;
+    s->connections_asked = g.connecting;
+    s->connections_held = g.held_limit + g.held_buffer;
     for (const struct blob *b = job->blobs; b && s->fronts < HFP_FRONTS; b = b->next) {
         struct fetch_look look;
         if (b->small || !sourcing_look(&look, b))

@@ -26,6 +26,7 @@ struct host {
     uint64_t not_before_ns;
     uint64_t gap_ns, gap_until_ns; /* requests are spaced by the one until the other */
     struct host_learned learned;
+    struct host_quota quota;
 };
 
 struct hosts {
@@ -120,6 +121,7 @@ static void read_limit(struct host *host, const struct rate_limit *limit, uint64
 {
     uint64_t reset_ns = MIN(limit->reset_s, HOST_GATE_MAX_NS / NS_PER_S) * NS_PER_S;
     host->gap_ns = 0;
+    host->quota = (struct host_quota){ limit->quota, limit->remaining, now_ns + reset_ns };
     if (limit->remaining == 0)
         host->not_before_ns = MAX(host->not_before_ns, now_ns + reset_ns);
     else if (limit->remaining < limit->quota / 10) {
@@ -170,6 +172,15 @@ struct host_learned hosts_learned(const struct hosts *h, const char *key)
 {
     const struct host *host = host_find(h, key);
     return host ? host->learned : (struct host_learned){ 0 };
+}
+
+const char *hosts_entry(const struct hosts *h, size_t n, struct host_learned *learned, struct host_quota *quota)
+{
+    if (n >= h->hosts)
+        return NULL;
+    *learned = h->host[n].learned;
+    *quota = h->host[n].quota;
+    return h->host[n].key;
 }
 
 bool hosts_key(char out[HOST_KEY_MAX], const char *url)

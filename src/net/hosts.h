@@ -55,6 +55,14 @@ struct host_learned {
 void hosts_learn(struct hosts *h, const char *key, struct host_learned learned);
 struct host_learned hosts_learned(const struct hosts *h, const char *key);
 
+/* What a server told of its quota last; limit 0: nothing. */
+struct host_quota {
+    uint64_t limit, left;
+    uint64_t resets_ns; /* mono */
+};
+/* The n-th entry, in no order: its key, or NULL when there are no more. */
+const char *hosts_entry(const struct hosts *h, size_t n, struct host_learned *learned, struct host_quota *quota);
+
 /* File "hosts" in dir (docs/formats/hosts.md). Missing: HFP_OK. An unknown version: HFP_E_VERSION, and hosts_save() will
  * leave that file alone. */
 int hosts_load(struct hosts *h, int dir, struct hfp_err *err);

@@ -3,6 +3,7 @@
 #include "base/auto.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int transfer_new(struct transfer **out, const struct transfer_config *config, struct hfp_err *err)
 {
@@ -35,6 +36,15 @@ const char *transfer_wants_addresses(struct transfer *t)
         if (hosts_addresses_wanted(t->config.hosts, t->remote[i].name, transfer_now(t)))
             return t->remote[i].name;
     return NULL;
+}
+
+const char *transfer_learns(const struct transfer *t, size_t n, struct host_learned *out)
+{
+    if (n >= t->remotes)
+        return NULL;
+    const struct remote *r = &t->remote[n];
+    *out = (struct host_learned){ r->rate_bytes_per_s > 0 ? r->learn.target : 0, r->rate_bytes_per_s };
+    return r->name;
 }
 
 uint64_t transfer_turn(struct transfer *t)

@@ -53,6 +53,8 @@ void transfer_connections(struct transfer *t, uint32_t n);
 void transfer_renew(struct transfer *t);
 /* The key (net/hosts.h) of a host whose addresses are suspect and not known yet, or NULL: ask DNS for it. */
 const char *transfer_wants_addresses(struct transfer *t);
+/* What is being learned now about the n-th host (connections 0: nothing yet); its key, or NULL when there are no more. */
+const char *transfer_learns(const struct transfer *t, size_t n, struct host_learned *out);
 /* A block's buffer is free again. */
 void transfer_give_back(struct transfer *t, uint8_t *buffer);
 /* Connections that wait for a buffer. */
