@@ -205,6 +205,7 @@ static int ask_member(struct job_ask *a, const cJSON *item, struct hfp_err *err)
     if (strcmp(item->string, #field) == 0)                                                                             \
         return read_##type(&a->member, item, #field, err);
     ASK_FIELDS(X)
+    ASK_KEPT(X)
 #undef X
     return unknown(item, err);
 }

@@ -87,6 +87,7 @@ static int open_engine(struct daemon *d, struct hfp_err *err)
                                         .log = &d->log,
                                         .notifying = d->notifying,
                                         .token = d->token != NULL,
+                                        .watch_dirs = d->options->v[OPT_WATCH_DIR].list,
                                         .other = ready_event,
                                         .other_ctx = &d->ready };
     return driver_new(&d->driver, &rooms, &config, err);
@@ -175,6 +176,12 @@ static int open_all(struct daemon *d, struct hfp_err *err)
         rc = open_saying(d, err);
     if (rc == HFP_OK)
         rc = open_cache(d, err);
+    const struct option_value *watch = &d->options->v[OPT_WATCH_DIR];
+    const struct watching_config watching = { watch->list, watch->list_n, hub_folder(d->options), d->wake_fd, d->feed };
+    if (rc == HFP_OK)
+        rc = watching_new(&d->watching, &watching, err);
+    if (rc == HFP_OK)
+        rc = network_new(&d->network, err);
     if (rc == HFP_OK) /* last: who is answered meets a daemon that works */
         rc = listen_all(d, data, err);
     free(data);
@@ -189,10 +196,19 @@ static uint64_t turn(struct daemon *d)
     next = earlier(next, cache_turn(d->cache, now_ns));
     next = earlier(next, saying_turn(d->saying, now_ns));
     next = earlier(next, notifying_turn(d->notifying, now_ns));
+    next = earlier(next, watching_turn(d->watching, now_ns));
+    next = earlier(next, network_turn(d, now_ns));
     next = earlier(next, systemd_turn(&d->systemd, now_ns));
     next = earlier(next, feed_turn(d->feed, now_ns));
     next = earlier(next, http_turn(d->http, now_ns));
     return earlier(next, store_turn(d->store, now_ns)); /* last: what the others gave is written at once */
+}
+
+void daemon_again(struct daemon *d)
+{
+    uint64_t one = 1;
+    if (write(d->wake_fd, &one, sizeof one) < 0)
+        return; /* full: it is readable, which is all we want */
 }
 
 static void drain(int fd)
@@ -222,6 +238,8 @@ static void wait_until(struct daemon *d, uint64_t next_ns)
 
 static void close_all(struct daemon *d)
 {
+    watching_free(d->watching); /* who waits for it may yet give a job */
+    network_free(d->network);
     driver_free(d->driver);
     d->driver = NULL;
     notifying_free(d->notifying); /* before http: who waits for a test is answered */

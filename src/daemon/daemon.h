@@ -8,9 +8,11 @@
 #include "daemon/cache.h"
 #include "daemon/driver.h"
 #include "daemon/guard.h"
+#include "daemon/network.h"
 #include "daemon/ready.h"
 #include "daemon/saying.h"
 #include "daemon/systemd.h"
+#include "daemon/watching.h"
 #include "daemon/worker.h"
 #include "front/options.h"
 
@@ -28,6 +30,8 @@ struct daemon {
     struct driver *driver;
     struct cache *cache;
     struct saying *saying;
+    struct watching *watching;
+    struct network *network;
     struct ready ready;
     struct systemd systemd;
     int wake_fd, signal_fd;
@@ -38,6 +42,8 @@ struct daemon {
     size_t openapi_n;
 };
 
+/* Another turn at once: what HTTP has brought concerns a room that had its turn before it. */
+void daemon_again(struct daemon *d);
 /* The whole program; returns the exit status. */
 int daemon_main(int argc, char **argv);
 

@@ -192,6 +192,11 @@ uint64_t driver_turn(struct driver *d, uint64_t now_ns)
     return next < limit_at ? next : limit_at;
 }
 
+size_t driver_hosts(const struct driver *d, struct hfp_host *out, size_t max)
+{
+    return hfp_hosts(d->engine, out, max);
+}
+
 uint64_t driver_limit_now(const struct driver *d)
 {
     return d->limit_bytes_per_s;

@@ -24,6 +24,7 @@ struct driver_rooms {
     const struct log *log;
     struct notifying *notifying;
     bool token;                                           /* the daemon has one */
+    char *const *watch_dirs;                              /* --watch-dir, NULL-terminated; NULL: none */
     void (*other)(void *ctx, const struct hfp_event *ev); /* events of driver_ask() */
     void *other_ctx;
 };
@@ -50,6 +51,8 @@ void driver_remove(struct driver *d, struct job *j);
 /* The settings were changed from what they were. */
 void driver_settings(struct driver *d, const struct settings *before);
 
+/* What the engine knows of hosts (hfp_hosts). */
+size_t driver_hosts(const struct driver *d, struct hfp_host *out, size_t max);
 uint64_t driver_limit_now(const struct driver *d); /* bytes per second; 0: none */
 /* A question to the engine that is no job of the queue; 0: it could not be asked. */
 uint64_t driver_ask(struct driver *d, const struct hfp_job_spec *spec);

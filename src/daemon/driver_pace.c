@@ -41,6 +41,24 @@ uint64_t driver_limits(struct driver *d, bool now)
     return d->limits_ns;
 }
 
+/* What was learned of the servers bytes come from: the Hub's own answers are no figure for a line. */
+static void hosts_json(struct out *o, const struct driver *d)
+{
+    struct hfp_host host[HFP_HOSTS_MAX];
+    size_t n = driver_hosts(d, host, HFP_HOSTS_MAX);
+    out_list(o, "hosts");
+    for (size_t i = 0; i < n; i++) {
+        if (host[i].connections == 0)
+            continue;
+        out_object(o, NULL);
+        out_text(o, "host", host[i].host);
+        out_u64(o, "connections", host[i].connections);
+        out_u64(o, "rate_bytes_per_s", host[i].rate_bytes_per_s);
+        out_object_end(o);
+    }
+    out_list_end(o);
+}
+
 void driver_settings_json(struct out *o, const struct driver *d)
 {
     char at[UNIT_TEXT];
@@ -49,6 +67,11 @@ void driver_settings_json(struct out *o, const struct driver *d)
     out_text(o, "limit_until", d->limit_until_unix_s == INT64_MAX ? NULL : timetable_clock(at, d->limit_until_unix_s));
     notifying_json(o, d->rooms.notifying);
     out_text(o, "token", d->rooms.token ? "set" : "not set");
+    out_list(o, "watch_dirs");
+    for (char *const *dir = d->rooms.watch_dirs; dir && *dir; dir++)
+        out_text(o, NULL, *dir);
+    out_list_end(o);
+    hosts_json(o, d);
 }
 
 static void keep_setting(void *ctx, const char *name, const char *value)

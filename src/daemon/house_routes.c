@@ -79,7 +79,9 @@ void events_route(struct route_call *c)
         after = http_query(c->request, "after");
     if (http_view(c->request)->method == HTTP_HEAD)
         reply_empty(c->request, 200);
-    else if (!feed_open(c->daemon->feed, c->request, after))
+    else if (feed_open(c->daemon->feed, c->request, after))
+        daemon_again(c->daemon); /* somebody listens: there is more to look at */
+    else
         reply_problem(c->request, 503, "too_many_readers", "400 readers of events are served already.");
 }
 

@@ -26,6 +26,7 @@ void job_ask_done(struct job_ask *a)
     list_free(a->paths);
     list_free(a->notify);
     list_free(a->notify_on);
+    list_free(a->adopt);
     *a = (struct job_ask){ 0 };
 }
 
@@ -46,7 +47,8 @@ bool job_ask_same(const struct job_ask *a, const struct job_ask *b)
 {
     return a->verb == b->verb && a->type == b->type && a->force == b->force && same_text(a->repo, b->repo) &&
            same_text(a->revision, b->revision) && same_text(a->local_dir, b->local_dir) &&
-           same_list(a->include, b->include) && same_list(a->exclude, b->exclude) && same_list(a->paths, b->paths);
+           same_list(a->include, b->include) && same_list(a->exclude, b->exclude) && same_list(a->paths, b->paths) &&
+           same_list(a->adopt, b->adopt);
 }
 
 struct hfp_job_spec job_ask_spec(const struct job_ask *a)
@@ -58,6 +60,7 @@ struct hfp_job_spec job_ask_spec(const struct job_ask *a)
                                   .paths = (const char *const *)a->paths,
                                   .include = (const char *const *)a->include,
                                   .exclude = (const char *const *)a->exclude,
+                                  .adopt = (const char *const *)a->adopt,
                                   .local_dir = a->local_dir,
                                   .force = a->force,
                                   .each_file = true,

@@ -16,6 +16,7 @@ struct job_ask {
     char *repo, *revision, *local_dir;  /* revision "main" when none was given; local_dir NULL: the cache */
     char **include, **exclude, **paths; /* NULL-terminated; NULL: none */
     char **notify, **notify_on;         /* addresses, words of enum notify_event; the same */
+    char **adopt;                       /* the file to take over; only watching.h says which */
     bool force;
     int64_t priority;
     uint64_t limit_bytes_per_s;

@@ -92,6 +92,13 @@ static void create(struct route_call *c, struct job_ask *ask, const char *key, c
     route_answer_kept(c, j, 201);
 }
 
+void route_create(struct daemon *d, struct http_request *r, struct job_ask *ask)
+{
+    struct route_call c = { .daemon = d, .request = r };
+    if (!answer_known(&c, NULL, NULL, ask))
+        create(&c, ask, NULL, NULL);
+}
+
 void jobs_create_route(struct route_call *c)
 {
     struct hfp_err err = { 0 };
@@ -104,6 +111,11 @@ void jobs_create_route(struct route_call *c)
     }
     if (body_ask(&ask, c->body, &err)) {
         reply_error(c->request, 400, &err);
+        return;
+    }
+    if (ask.verb == HFP_ADOPT || cJSON_GetObjectItemCaseSensitive(c->body, "adopt")) {
+        job_ask_done(&ask);
+        reply_problem(c->request, 400, "E_ARG", "adopt: only what /foreign shows is taken over, by its id.");
         return;
     }
     const struct hfp_job_spec spec = job_ask_spec(&ask);

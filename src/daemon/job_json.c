@@ -86,6 +86,16 @@ static void part_notify(struct out *o, const struct job *j, const struct hfp_sta
     addresses_list_json(o, "notify", (const char *const *)j->ask.notify);
 }
 
+void job_waited_json(struct out *o, const struct job *j)
+{
+    part_waited(o, j, j->status);
+}
+
+void job_fronts_json(struct out *o, const struct job *j)
+{
+    part_fronts(o, j, j->status);
+}
+
 static void part_plan(struct out *o, const struct job *j, const struct hfp_status *st)
 {
     if (!j->started_ms || st->files == 0) {
@@ -192,6 +202,11 @@ void job_ask_json(struct out *o, const char *name, const struct job_ask *a)
     out_object(o, name);
 #define X(field, type, member, text) ASK_##type(#field, a->member);
     ASK_FIELDS(X)
+#undef X
+#define X(field, type, member, text)                                                                                   \
+    if (a->member)                                                                                                     \
+        ASK_##type(#field, a->member);
+    ASK_KEPT(X)
 #undef X
     out_object_end(o);
 }

@@ -7,6 +7,9 @@
 
 /* Without its files. more: left open for further members, until out_object_end(). */
 void job_json(struct out *o, const char *name, const struct job *j, bool more);
+/* The members waited_s and fronts alone, of a job that has a status. */
+void job_waited_json(struct out *o, const struct job *j);
+void job_fronts_json(struct out *o, const struct job *j);
 void job_ask_json(struct out *o, const char *name, const struct job_ask *a);
 /* What outlives the run. NULL st writes null. */
 void status_kept_json(struct out *o, const char *name, const struct hfp_status *st);

@@ -11,5 +11,7 @@ bool route_number(struct route_call *c, const char *name, uint64_t fallback, uin
                   uint64_t *out);
 /* Answers with the job (NULL: with nothing) once all that was changed is safe on disk. */
 void route_answer_kept(struct route_call *c, struct job *j, unsigned status);
+/* Adds what was asked (taken over on success) and answers, or answers with the job that does that already. */
+void route_create(struct daemon *d, struct http_request *r, struct job_ask *ask);
 
 #endif

@@ -34,9 +34,11 @@ static bool judge_wait(struct limits_verdict *v, const struct hfp_status *st)
     if (st->wait == HFP_NOT_WAITING || st->wait == HFP_WAIT_LIMIT)
         return false;
     v->what = (unsigned)st->wait < sizeof of / sizeof *of ? of[st->wait] : LIMITED_UNKNOWN;
-    if (st->error.code == HFP_E_PROXY)
+    bool proxy = st->error.code == HFP_E_PROXY;
+    if (proxy)
         v->what = LIMITED_PROXY;
-    snprintf(v->text, sizeof v->text, "%.150s", st->wait_text[0] ? st->wait_text : hfp_wait_text(st->wait));
+    snprintf(v->text, sizeof v->text, "%s%.140s", proxy ? "the proxy: " : "",
+             st->wait_text[0] ? st->wait_text : hfp_wait_text(st->wait));
     return true;
 }
 

@@ -2,29 +2,21 @@
 #include "daemon/routes.h"
 
 #include "daemon/fields.def"
+#include "daemon/openapi_shapes.h"
 #include "daemon/reply.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
-#define TEXT_SCHEMA "{\"type\":\"string\"}"
-#define COUNT_SCHEMA "{\"type\":\"integer\",\"minimum\":0}"
-#define TEXTS_SCHEMA "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"
-/* An object whose members are all there and no others. */
-#define OBJECT(required, properties)                                                                                   \
-    "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" required "],\"properties\":{" properties "}}"
-#define OR_NULL(schema) "{\"anyOf\":[" schema ",{\"type\":\"null\"}]}"
-
 /* What a type of fields.def is in JSON Schema. */
 #define SCHEMA_TEXT TEXT_SCHEMA
 #define SCHEMA_STATE REF("State")
-#define SCHEMA_TEXT_OR_NULL "{\"type\":[\"string\",\"null\"]}"
+#define SCHEMA_TEXT_OR_NULL TEXT_OR_NULL_SCHEMA
 #define SCHEMA_TEXTS TEXTS_SCHEMA
 #define SCHEMA_U64 COUNT_SCHEMA
 #define SCHEMA_I64 "{\"type\":\"integer\"}"
 #define SCHEMA_BOOL "{\"type\":\"boolean\"}"
-#define SCHEMA_U64_OR_NULL "{\"type\":[\"integer\",\"null\"],\"minimum\":0}"
+#define SCHEMA_U64_OR_NULL COUNT_OR_NULL_SCHEMA
 #define SCHEMA_U64_OR_NULL0 SCHEMA_U64_OR_NULL
 #define SCHEMA_PART NULL /* its own, by the field's name */
 
@@ -37,141 +29,22 @@
 #define ASK_SCHEMA_VERB REF("Verb")
 #define ASK_SCHEMA_TYPE REF("RepoType")
 #define ASK_SCHEMA_FLAG "{\"type\":\"boolean\"}"
-#define ASK_SCHEMA_PRIORITY "{\"type\":\"integer\",\"minimum\":-100,\"maximum\":100}"
-#define ASK_SCHEMA_RATE "{\"type\":\"integer\",\"minimum\":0,\"maximum\":9007199254740991}"
 
-struct member {
-    const char *name, *schema, *text;
-};
-static const struct member job_members[] = {
+static const struct shape job_members[] = {
 #define X(field, type, value, text) { #field, SCHEMA_##type, text },
     JOB_FIELDS(X)
 #undef X
 };
-static const struct member ask_members[] = {
+static const struct shape ask_members[] = {
 #define X(field, type, member, text) { #field, ASK_SCHEMA_##type, text },
     ASK_FIELDS(X)
 #undef X
 };
 
-#define FRONT_MEMBERS                                                                                                  \
-    "\"path\":" TEXT_SCHEMA ",\"size_bytes\":" COUNT_SCHEMA ",\"recorded_bytes\":" COUNT_SCHEMA                        \
-    ",\"rate_bytes_per_s\":" COUNT_SCHEMA ",\"host\":" TEXT_SCHEMA ",\"address\":" TEXT_SCHEMA                         \
-    ",\"family\":{\"enum\":[\"IPv4\",\"IPv6\",null]},\"rtt_us\":" COUNT_SCHEMA ",\"retransmits\":" COUNT_SCHEMA
-#define COUNTS5(a, b, c, d, e)                                                                                         \
-    "\"" a "\":" COUNT_SCHEMA ",\"" b "\":" COUNT_SCHEMA ",\"" c "\":" COUNT_SCHEMA ",\"" d "\":" COUNT_SCHEMA ",\"" e \
-    "\":" COUNT_SCHEMA
-
-/* What no table makes. Parts of a job have the field's name. */
-static const struct member fixed[] = {
-    { "Any", "{}", NULL },
-    { "State",
-      "{\"enum\":[\"queued\",\"resolving\",\"downloading\",\"verifying\",\"repairing\",\"paused\",\"waiting\",\"done\","
-      "\"failed\",\"cancelled\"]}",
-      NULL },
-    { "NotifyEvent", "{\"enum\":[\"started\",\"stalled\",\"recovered\",\"done\",\"failed\",\"disk_low\"]}", NULL },
-    { "notify", TEXTS_SCHEMA, NULL },
-    { "NotifyResults",
-      OBJECT("\"results\"", "\"results\":{\"type\":\"array\",\"items\":" OBJECT(
-                                "\"url\",\"ok\",\"message\"",
-                                "\"url\":" TEXT_SCHEMA ",\"ok\":{\"type\":\"boolean\"},\"message\":" TEXT_SCHEMA) "}"),
-      NULL },
-    { "Verb", "{\"enum\":[\"pull\",\"verify\",\"repair\",\"plan\",\"index\"]}", NULL },
-    { "RepoType", "{\"enum\":[\"model\",\"dataset\",\"space\"]}", NULL },
-    { "limited_by",
-      OBJECT("\"what\",\"text\"", "\"what\":{\"enum\":[\"line\",\"cdn\",\"hub_quota\",\"proxy\",\"disk\",\"cpu\","
-                                  "\"own_limit\",\"nothing\",\"unknown\"]},\"text\":" TEXT_SCHEMA),
-      NULL },
-    { "waited_s", "{\"type\":\"object\",\"additionalProperties\":" COUNT_SCHEMA "}", NULL },
-    { "fronts",
-      "{\"type\":\"array\",\"items\":" OBJECT(
-          "\"path\",\"size_bytes\",\"recorded_bytes\",\"rate_bytes_per_s\",\"host\","
-          "\"address\",\"family\",\"rtt_us\",\"retransmits\"",
-          FRONT_MEMBERS) "}",
-      NULL },
-    { "plan",
-      OR_NULL(OBJECT("\"fetch_bytes\",\"fetch_files\",\"prove_bytes\",\"prove_files\",\"copied_bytes\"",
-                     COUNTS5("fetch_bytes", "fetch_files", "prove_bytes", "prove_files", "copied_bytes"))),
-      NULL },
-    { "summary",
-      OR_NULL(OBJECT("\"kept_bytes\",\"adopted_bytes\",\"copied_bytes\",\"fetched_bytes\",\"repaired_bytes\","
-                     "\"refetched_bytes\",\"requests\",\"connections_lost\",\"rounds\",\"mean_bytes_per_s\"",
-                     COUNTS5("kept_bytes", "adopted_bytes", "copied_bytes", "fetched_bytes",
-                             "repaired_bytes") "," COUNTS5("refetched_bytes", "requests", "connections_lost", "rounds",
-                                                           "mean_bytes_per_s"))),
-      NULL },
-    { "error",
-      OR_NULL(OBJECT("\"code\",\"message\",\"exit_status\",\"http_status\"",
-                     "\"code\":" TEXT_SCHEMA ",\"message\":" TEXT_SCHEMA ",\"exit_status\":" COUNT_SCHEMA
-                     ",\"http_status\":" SCHEMA_U64_OR_NULL)),
-      NULL },
-    { "File",
-      OBJECT(
-          "\"path\",\"size_bytes\",\"recorded_bytes\",\"state\",\"hash\",\"host\"",
-          "\"path\":" TEXT_SCHEMA ",\"size_bytes\":" COUNT_SCHEMA ",\"recorded_bytes\":" COUNT_SCHEMA
-          ",\"state\":{\"enum\":[\"planned\",\"fetching\",\"proved\",\"repaired\",\"damaged\",\"missing\",\"failed\"]}"
-          ",\"hash\":" SCHEMA_TEXT_OR_NULL ",\"host\":" SCHEMA_TEXT_OR_NULL),
-      NULL },
-    { "FilePage",
-      OBJECT("\"files\",\"files_next\"",
-             "\"files\":{\"type\":\"array\",\"items\":" REF("File") "},\"files_next\":" SCHEMA_U64_OR_NULL),
-      NULL },
-    { "JobPage",
-      OBJECT("\"jobs\",\"next_cursor\",\"total\"",
-             "\"jobs\":{\"type\":\"array\",\"items\":" REF("Job") "},\"next_cursor\":" SCHEMA_TEXT_OR_NULL
-                                                                  ",\"total\":" COUNT_SCHEMA),
-      NULL },
-    { "Samples",
-      OBJECT("\"step_s\",\"samples\",\"stalls\"",
-             "\"step_s\":" COUNT_SCHEMA
-             ",\"samples\":{\"type\":\"array\",\"maxItems\":2000,\"items\":{\"type\":\"array\","
-             "\"minItems\":3,\"maxItems\":3,\"items\":" COUNT_SCHEMA
-             "}},\"stalls\":{\"type\":\"array\",\"maxItems\":200,"
-             "\"items\":{\"type\":\"array\",\"minItems\":3,\"maxItems\":3}}"),
-      NULL },
-    { "Cache",
-      OBJECT("\"root\",\"total_bytes\",\"free_bytes\",\"quota_bytes\",\"repos\"",
-             "\"root\":" TEXT_SCHEMA ",\"total_bytes\":" COUNT_SCHEMA ",\"free_bytes\":" COUNT_SCHEMA
-             ",\"quota_bytes\":" COUNT_SCHEMA ",\"repos\":{\"type\":\"array\",\"items\":" REF("CachedRepo") "}"),
-      NULL },
-    { "CachedRepo",
-      OBJECT("\"repo\",\"type\",\"size_bytes\",\"last_used_unix_ms\",\"revisions\"",
-             "\"repo\":" TEXT_SCHEMA
-             ",\"type\":" REF("RepoType") ",\"size_bytes\":" COUNT_SCHEMA ",\"last_used_unix_ms\":" SCHEMA_U64_OR_NULL
-                                          ",\"revisions\":{\"type\":\"array\",\"items\":" REF("CachedRevision") "}"),
-      NULL },
-    { "CachedRevision",
-      OBJECT("\"commit\",\"refs\",\"size_bytes\",\"files\",\"proved\",\"freed_bytes\"",
-             "\"commit\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{40}$\"},\"refs\":" TEXTS_SCHEMA
-             ",\"size_bytes\":" COUNT_SCHEMA ",\"files\":" COUNT_SCHEMA
-             ",\"proved\":{\"enum\":[\"proved\",\"unproved\",\"damaged\"]},\"freed_bytes\":" COUNT_SCHEMA),
-      NULL },
-    { "CacheDeleted", OBJECT("\"freed_bytes\"", "\"freed_bytes\":" COUNT_SCHEMA), NULL },
-    { "JobChange",
-      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"priority\":" ASK_SCHEMA_PRIORITY
-      ",\"limit_bytes_per_s\":" ASK_SCHEMA_RATE "}}",
-      NULL },
-    { "JobMove", OBJECT("\"before\"", "\"before\":{\"type\":[\"string\",\"null\"],\"maxLength\":18}"), NULL },
-    { "Health", OBJECT("\"status\",\"version\"", "\"status\":{\"enum\":[\"ok\",\"failing\"]},\"version\":" TEXT_SCHEMA),
-      NULL },
-    { "Ready", OBJECT("\"missing\",\"ready\"", "\"missing\":" COUNT_SCHEMA ",\"ready\":{\"type\":\"boolean\"}"), NULL },
-    { "Problem",
-      OBJECT("\"type\",\"title\",\"status\",\"detail\",\"code\"",
-             "\"type\":" TEXT_SCHEMA ",\"title\":" TEXT_SCHEMA
-             ",\"status\":{\"type\":\"integer\",\"minimum\":400,\"maximum\":599},\"detail\":" TEXT_SCHEMA
-             ",\"code\":" TEXT_SCHEMA),
-      NULL },
-    { "StateList", TEXT_SCHEMA, NULL },
-    { "SearchText", TEXT_SCHEMA, NULL },
-    { "Cursor", TEXT_SCHEMA, NULL },
-    { "PageSize", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}", NULL },
-    { "Offset", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":300000}", NULL },
-};
-
 /* ---- schemas ---- */
 
 /* The schema, with its description where there is one. */
-static void member_out(struct out *o, const struct member *m)
+static void member_out(struct out *o, const struct shape *m)
 {
     if (!m->schema) {
         out_object(o, m->name);
@@ -268,6 +141,8 @@ static void settings_schema(struct out *o, const char *name, bool change)
         out_raw(o, "limit_now_bytes_per_s", COUNT_SCHEMA);
         out_raw(o, "limit_until", SCHEMA_TEXT_OR_NULL);
         out_raw(o, "token", "{\"enum\":[\"set\",\"not set\"]}");
+        out_raw(o, "watch_dirs", TEXTS_SCHEMA);
+        out_raw(o, "hosts", "{\"type\":\"array\",\"items\":" REF("Host") "}");
     }
     out_object_end(o);
     out_object_end(o);
@@ -276,8 +151,8 @@ static void settings_schema(struct out *o, const char *name, bool change)
 static void schemas(struct out *o)
 {
     out_object(o, "schemas");
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        member_out(o, &fixed[i]);
+    for (size_t i = 0; i < openapi_shapes_n; i++)
+        member_out(o, &openapi_shapes[i]);
     job_schema(o, "Job", false);
     job_schema(o, "JobWithFiles", true);
     ask_schema(o);

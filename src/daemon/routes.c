@@ -11,6 +11,7 @@
 static const unsigned none[] = { 0 };
 static const unsigned missing[] = { 404, 0 };
 static const unsigned creates[] = { 200, 400, 403, 409, 413, 415, 422, 503, 507, 0 };
+static const unsigned adopts[] = { 200, 400, 403, 404, 409, 413, 415, 503, 507, 0 };
 static const unsigned changes[] = { 400, 404, 409, 413, 415, 503, 507, 0 };
 static const unsigned moves[] = { 404, 409, 415, 503, 507, 0 };
 static const unsigned lists[] = { 400, 0 };
@@ -29,6 +30,10 @@ static const struct route_query list_query[] = {
 static const struct route_query files_query[] = {
     { "offset", "Offset", "the first row" },
     { "limit", "PageSize", "rows on this page; 1000 when absent" },
+    { NULL, NULL, NULL },
+};
+static const struct route_query history_query[] = {
+    { "span", "Span", "how far back; an hour when absent" },
     { NULL, NULL, NULL },
 };
 static const struct route_query events_query[] = {
@@ -78,6 +83,14 @@ const struct route routes[] = {
     { HTTP_DELETE, API "/cache/{type}/{ns}/{name}/revisions/{commit}", GUARD_API, cache_delete_route, NULL,
       "CacheDeleted", NULL, 200, removes, NULL,
       "deletes a revision and what no other one uses; ns is - where the name has none" },
+    { HTTP_GET, API "/foreign", GUARD_API, foreign_list_route, NULL, "ForeignList", NULL, 200, streams, NULL,
+      "downloads of other tools in the hub cache and below --watch-dir" },
+    { HTTP_POST, API "/foreign/{download}/adopt", GUARD_API, foreign_adopt_route, "Adopt", "Job", NULL, 201, adopts,
+      NULL, "takes one over: a job that begins with its bytes" },
+    { HTTP_GET, "/api/system/network", GUARD_API, network_now_route, NULL, "Network", NULL, 200, streams, NULL,
+      "what the interfaces and the jobs carry now" },
+    { HTTP_GET, API "/network/history", GUARD_API, network_history_route, NULL, "NetworkHistory", NULL, 200, lists,
+      history_query, "what the interfaces carried in the last hour or day" },
     { HTTP_GET, API "/settings", GUARD_API, settings_show_route, NULL, "Settings", NULL, 200, none, NULL,
       "all settings" },
     { HTTP_PATCH, API "/settings", GUARD_API, settings_change_route, "SettingsChange", "Settings", NULL, 200, changes,
@@ -85,7 +98,7 @@ const struct route routes[] = {
     { HTTP_POST, API "/settings/notify-test", GUARD_API, settings_test_route, NULL, "NotifyResults", NULL, 200, tests,
       NULL, "sends a message to every address of the settings and of the start, and says what became of it" },
     { HTTP_GET, API "/events", GUARD_API, events_route, NULL, "Any", "text/event-stream", 200, streams, events_query,
-      "server-sent events: hello, job, job_removed, files, queue, settings, cache, lost" },
+      "server-sent events: hello, job, job_removed, files, queue, settings, cache, foreign, network, lost" },
 };
 const size_t routes_n = sizeof routes / sizeof *routes;
 

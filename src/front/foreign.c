@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define RATE_SPAN_MS 5000 /* the rate is a mean of this long, as that of our own jobs */
+#define RATE_GAP_MS 20000 /* nobody looked for so long: a mean over that would not be a rate of now */
 
 struct foreign {
     char *folder[FOREIGN_DIRS_MAX];
@@ -103,6 +104,8 @@ static void measure(struct foreign_download *d, uint64_t bytes, int64_t unix_ms)
     if (d->size_bytes != UINT64_MAX && bytes != d->size_bytes)
         d->last_growth_unix_ms = unix_ms; /* also when it shrank: somebody is at it */
     d->size_bytes = bytes;
+    if (d->samples && unix_ms - d->sample[(d->samples - 1) % FOREIGN_SAMPLES].unix_ms > RATE_GAP_MS)
+        d->samples = 0;
     unsigned i = d->samples++ % FOREIGN_SAMPLES;
     d->sample[i].unix_ms = unix_ms;
     d->sample[i].bytes = bytes;

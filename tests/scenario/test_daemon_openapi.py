@@ -9,13 +9,18 @@ from daemon import Daemon
 from lab import MB, REPO
 
 SECONDS = 30
+# A list that is too long may be a body that is too long: 413 refuses it too, which is none of schemathesis' own list.
+CONFIG = '''[checks]
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429]
+'''
 CHECKS = ("not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
           "response_schema_conformance,negative_data_rejection,unsupported_method,allow_header_conformance,use_after_free")
 
 
 def schemathesis(daemon, folder, phases, seconds):
     program = Path(sys.executable).parent / "schemathesis"
-    command = [program, "run", f"http://127.0.0.1:{daemon.port}/openapi.json", "--max-time", seconds, "--seed", 7, "--phases", phases,
+    (folder / "schemathesis.toml").write_text(CONFIG)
+    command = [program, "--config-file", folder / "schemathesis.toml", "run", f"http://127.0.0.1:{daemon.port}/openapi.json", "--max-time", seconds, "--seed", 7, "--phases", phases,
                "--checks", CHECKS, "--exclude-path", "/api/v1/events", "--exclude-path-regex", "^/(assets.*|readyz)?$", "--no-shrink",
                "--continue-on-failure", "--request-timeout", 10, "--warnings", "off"]
     environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}

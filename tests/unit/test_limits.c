@@ -144,7 +144,7 @@ static const struct {
       NULL,
       0,
       "proxy",
-      "no answer" },
+      "the proxy: no answer" },
     { "hashing at the end",
       { DOWN, .wait = HFP_WAIT_HASH, .wait_text = "hashing" },
       0,

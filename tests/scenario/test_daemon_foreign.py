@@ -1,0 +1,133 @@
+"""The daemon shows other tools' downloads and takes them over.
+
+Seen red on purpose, each with the daemon broken so:
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from daemon import Daemon
+from hub import gen_fast, repo_folder
+from lab import MB, MIB, REPO
+
+SIZE = 24 * MIB + 5000
+HAVE = 10 * MIB + 77
+GROW = ("import sys, time\nf = open(sys.argv[1], 'ab', buffering=0)\nwhile True:\n    f.write(bytes(200_000))\n    time.sleep(0.1)\n")
+
+
+@pytest.fixture
+def world(lab):
+    lab.file(SIZE).start()
+    lab.other = lab.path / "other"
+    lab.other.mkdir()
+    return lab
+
+
+def leftover(path, n=HAVE, age=60, seed=7):
+    """What a download that ended a minute ago has left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gen_fast(seed, 0, n))
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def seen(daemon):
+    answer = daemon.get("/foreign")
+    assert answer.status == 200, answer
+    return {row["path"]: row for row in answer.json["downloads"]}
+
+
+def adopt(daemon, path, **body):
+    return daemon.post(f"/foreign/{seen(daemon)[str(path)]['id']}/adopt", body)
+
+
+def test_what_is_seen_and_told(world):
+    """A stalled one with its words, one that grows with its writer, rate and events; the page's reader hears of both."""
+    old = leftover(world.other / "deep/old.gguf.partial", 5 * MB, age=40)
+    etag = world.server.tree(REPO)["model.bin"]["lfs"]["oid"]
+    in_hub = leftover(repo_folder(world.home, REPO) / f"blobs/{etag}.incomplete")
+    moving = world.other / "new.bin.part"
+    with Daemon(world, "--watch-dir", world.other) as daemon:
+        assert daemon.get("/settings").json["watch_dirs"] == [str(world.other)]
+        writer = subprocess.Popen([sys.executable, "-c", GROW, moving])
+        try:
+            events = daemon.events()
+            rows = events.wait(lambda rows: [r for r in rows if r[1] == "foreign" and any(
+                d["path"] == str(moving) and d["rate_bytes_per_s"] for d in r[2]["downloads"])])
+            last = {d["path"]: d for d in rows[-1][2]["downloads"]}
+            assert 500_000 < last[str(moving)]["rate_bytes_per_s"] < 3_000_000
+            assert last[str(moving)]["pid"] == writer.pid and last[str(moving)]["by"].startswith("python")
+            refused = adopt(daemon, moving, repo=REPO)
+            assert refused.status == 409 and refused.json["code"] == "still_growing"
+            assert "still grows" in refused.json["detail"] and str(writer.pid) in refused.json["detail"]
+        finally:
+            writer.kill()
+            writer.wait()
+        downloads = seen(daemon)
+        assert set(downloads) == {str(old), str(in_hub), str(moving)}
+        stalled = downloads[str(old)]
+        assert stalled["stalled"] and stalled["pid"] is None and stalled["total_bytes"] is None
+        assert stalled["text"] == f"No file activity for {stalled['quiet_s']}s - download may be stalled" and stalled["quiet_s"] >= 40
+        assert abs(stalled["last_growth_unix_ms"] / 1000 - time.time() + 40) < 15
+        assert (downloads[str(in_hub)]["repo"], downloads[str(in_hub)]["repo_type"]) == (REPO, "model")
+        moving.unlink()
+        events.wait(lambda rows: str(moving) not in {d["path"] for d in [r for r in rows if r[1] == "foreign"][-1][2]["downloads"]})
+        heard = [row[3] for row in events.rows if row[1] == "foreign"]
+        assert sum(b - a < 1.5 for a, b in zip(heard, heard[1:])) <= 2, "it looks every few seconds, or when it is asked"
+        events.close()
+
+
+def test_adopted_across_a_kill(world):
+    """201, a job like any other, and what the other tool had is not fetched; the job survives kill -9 with its file."""
+    path = leftover(world.other / "model.bin.part")
+    with Daemon(world, "--watch-dir", world.other) as daemon:
+        daemon.patch("/settings", {"limit_bytes_per_s": 2 * MB})
+        answer = adopt(daemon, path, repo=f"{REPO}@main")
+        assert answer.status == 201, answer
+        job = answer.json
+        assert answer.headers["Location"] == f"/api/v1/jobs/{job['id']}"
+        assert (job["verb"], job["repo"], job["revision"]) == ("adopt", REPO, "main")
+        again = adopt(daemon, path, repo=REPO)
+        assert again.status == 200 and again.json["id"] == job["id"], "the same download once more is the same job"
+        daemon.kill()
+        daemon.start()
+        daemon.patch("/settings", {"limit_bytes_per_s": 0})
+        done = daemon.wait(job["id"])
+        assert done["state"] == "done" and done["verb"] == "adopt", done
+        assert done["summary"]["adopted_bytes"] >= 10 * MIB
+    assert world.wrong() == {}
+    assert world.server.bytes_served("model.bin") <= SIZE - 10 * MIB + 4 * MIB
+    assert path.stat().st_size == HAVE, "the other tool's file stays as it is"
+
+
+def test_only_what_was_found_inside_and_nothing_through_links(world):
+    outside = leftover(world.path / "outside/secret.bin.part")
+    (world.other / "folder").symlink_to(outside.parent)
+    (world.other / "file.bin.part").symlink_to(outside)
+    path = leftover(world.other / "model.bin.part")
+    with Daemon(world, "--watch-dir", world.other) as daemon:
+        downloads = seen(daemon)
+        assert set(downloads) == {str(path)}, "links are not followed"
+        found = downloads[str(path)]["id"]
+        assert daemon.post("/foreign/0123456789abcdef/adopt", {"repo": REPO}).status == 404
+        assert daemon.post("/foreign/..%2F..%2Fetc/adopt", {"repo": REPO}).status == 404
+        wrong = [({"file": "/etc/passwd"}, "file"), ({"repo": "../../etc"}, "repo"), ({"revision": "a\nb"}, "revision"),
+                 ({"repo": REPO, "type": "thing"}, "type"), ({"repo": REPO, "revision": "../x"}, "revision"), ({}, "repo")]
+        for body, name in wrong:
+            answer = daemon.post(f"/foreign/{found}/adopt", body)
+            assert answer.status == 400 and name in answer.json["detail"], (body, answer)
+        for body in ({"verb": "adopt"}, {"verb": "adopt", "adopt": ["/etc/passwd"]}, {"adopt": [str(outside)]}):
+            assert daemon.post("/jobs", dict(body, repo=REPO)).status == 400
+        # The folder's own name is another folder by now.
+        world.other.rename(world.path / "moved")
+        (world.path / "other").symlink_to(world.path / "outside")
+        leftover(world.path / "outside/model.bin.part")
+        answer = daemon.post(f"/foreign/{found}/adopt", {"repo": REPO})
+        assert answer.status == 403 and answer.json["code"] == "folder_refused", answer
+        assert daemon.get("/jobs").json["total"] == 0
