@@ -50,8 +50,8 @@ put(job({ repo: "z-lab/Qwen3.6-35B-A3B-DFlash", state: "done", total_bytes: 0.95
 put(job({ repo: "meta-llama/Llama-4-Scout", state: "failed", total_bytes: 0, files_total: 0, commit: null, started_unix_ms: started - 2e6, ended_unix_ms: started - 2e6, elapsed_s: 1, error: { code: "E_GATED", message: "meta-llama/Llama-4-Scout is gated, and this token has not been granted access. Ask for it at https://huggingface.co/meta-llama/Llama-4-Scout, then run again.", exit_status: 5, http_status: 403 } }));
 
 const foreign: Foreign[] = [
-  { id: "f_1", path: "/ai/models/hub/models--vibevoice--VibeVoice-1.5B/blobs/6a.incomplete", repo: "vibevoice/VibeVoice-1.5B", file: "model-00001-of-00003.safetensors", by: "hf download", pid: 4711, size_bytes: 5.88 * GB, total_bytes: 12 * GB, rate_bytes_per_s: 41e6, last_growth_unix_ms: Date.now(), stalled: false, text: "" },
-  { id: "f_2", path: "/ai/old/flux1-dev.safetensors.partial", repo: null, file: null, by: "unknown", pid: null, size_bytes: 1.2 * GB, total_bytes: null, rate_bytes_per_s: 0, last_growth_unix_ms: Date.now() - 35_000, stalled: true, text: "No file activity for 35s - download may be stalled" },
+  { id: "f_1", path: "/ai/models/hub/models--vibevoice--VibeVoice-1.5B/blobs/6a.incomplete", repo: "vibevoice/VibeVoice-1.5B", repo_type: "model", file: "model-00001-of-00003.safetensors", by: "hf download", pid: 4711, size_bytes: 5.88 * GB, total_bytes: 12 * GB, rate_bytes_per_s: 41e6, last_growth_unix_ms: Date.now(), quiet_s: 0, stalled: false, text: "" },
+  { id: "f_2", path: "/ai/old/flux1-dev.safetensors.partial", repo: null, repo_type: null, file: null, by: "unknown", pid: null, size_bytes: 1.2 * GB, total_bytes: null, rate_bytes_per_s: 0, last_growth_unix_ms: Date.now() - 35_000, quiet_s: 0, stalled: true, text: "No file activity for 35s - download may be stalled" },
 ];
 
 let settings: Settings = {

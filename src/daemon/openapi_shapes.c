@@ -14,9 +14,15 @@
 const struct shape openapi_shapes[] = {
     { "Any", "{}", NULL },
     { "State",
-      "{\"enum\":[\"queued\",\"resolving\",\"downloading\",\"verifying\",\"repairing\",\"paused\",\"waiting\","
-      "\"done\","
+      "{\"enum\":[\"queued\",\"resolving\",\"downloading\",\"verifying\",\"repairing\",\"paused\",\"waiting\",\"done\","
       "\"failed\",\"cancelled\"]}",
+      NULL },
+    { "NotifyEvent", "{\"enum\":[\"started\",\"stalled\",\"recovered\",\"done\",\"failed\",\"disk_low\"]}", NULL },
+    { "notify", TEXTS_SCHEMA, NULL },
+    { "NotifyResults",
+      OBJECT("\"results\"", "\"results\":{\"type\":\"array\",\"items\":" OBJECT(
+                                "\"url\",\"ok\",\"message\"",
+                                "\"url\":" TEXT_SCHEMA ",\"ok\":{\"type\":\"boolean\"},\"message\":" TEXT_SCHEMA) "}"),
       NULL },
     { "Verb", "{\"enum\":[\"pull\",\"verify\",\"repair\",\"plan\",\"index\"]}", NULL },
     { "RepoType", "{\"enum\":[\"model\",\"dataset\",\"space\"]}", NULL },
@@ -48,11 +54,11 @@ const struct shape openapi_shapes[] = {
                      ",\"http_status\":" COUNT_OR_NULL_SCHEMA)),
       NULL },
     { "File",
-      OBJECT("\"path\",\"size_bytes\",\"recorded_bytes\",\"state\",\"hash\",\"host\",\"tries\"",
-             "\"path\":" TEXT_SCHEMA ",\"size_bytes\":" COUNT_SCHEMA ",\"recorded_bytes\":" COUNT_SCHEMA
-             ",\"state\":{\"enum\":[\"planned\",\"fetching\",\"proved\",\"repaired\",\"damaged\",\"missing\","
-             "\"failed\"]}"
-             ",\"hash\":" TEXT_OR_NULL_SCHEMA ",\"host\":" TEXT_OR_NULL_SCHEMA ",\"tries\":" COUNT_SCHEMA),
+      OBJECT(
+          "\"path\",\"size_bytes\",\"recorded_bytes\",\"state\",\"hash\",\"host\"",
+          "\"path\":" TEXT_SCHEMA ",\"size_bytes\":" COUNT_SCHEMA ",\"recorded_bytes\":" COUNT_SCHEMA
+          ",\"state\":{\"enum\":[\"planned\",\"fetching\",\"proved\",\"repaired\",\"damaged\",\"missing\",\"failed\"]}"
+          ",\"hash\":" TEXT_OR_NULL_SCHEMA ",\"host\":" TEXT_OR_NULL_SCHEMA),
       NULL },
     { "FilePage",
       OBJECT("\"files\",\"files_next\"",
@@ -71,6 +77,24 @@ const struct shape openapi_shapes[] = {
              "}},\"stalls\":{\"type\":\"array\",\"maxItems\":200,"
              "\"items\":{\"type\":\"array\",\"minItems\":3,\"maxItems\":3}}"),
       NULL },
+    { "Cache",
+      OBJECT("\"root\",\"total_bytes\",\"free_bytes\",\"quota_bytes\",\"repos\"",
+             "\"root\":" TEXT_SCHEMA ",\"total_bytes\":" COUNT_SCHEMA ",\"free_bytes\":" COUNT_SCHEMA
+             ",\"quota_bytes\":" COUNT_SCHEMA ",\"repos\":{\"type\":\"array\",\"items\":" REF("CachedRepo") "}"),
+      NULL },
+    { "CachedRepo",
+      OBJECT("\"repo\",\"type\",\"size_bytes\",\"last_used_unix_ms\",\"revisions\"",
+             "\"repo\":" TEXT_SCHEMA
+             ",\"type\":" REF("RepoType") ",\"size_bytes\":" COUNT_SCHEMA ",\"last_used_unix_ms\":" COUNT_OR_NULL_SCHEMA
+                                          ",\"revisions\":{\"type\":\"array\",\"items\":" REF("CachedRevision") "}"),
+      NULL },
+    { "CachedRevision",
+      OBJECT("\"commit\",\"refs\",\"size_bytes\",\"files\",\"proved\",\"freed_bytes\"",
+             "\"commit\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{40}$\"},\"refs\":" TEXTS_SCHEMA
+             ",\"size_bytes\":" COUNT_SCHEMA ",\"files\":" COUNT_SCHEMA
+             ",\"proved\":{\"enum\":[\"proved\",\"unproved\",\"damaged\"]},\"freed_bytes\":" COUNT_SCHEMA),
+      NULL },
+    { "CacheDeleted", OBJECT("\"freed_bytes\"", "\"freed_bytes\":" COUNT_SCHEMA), NULL },
     { "JobChange",
       "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"priority\":" ASK_SCHEMA_PRIORITY
       ",\"limit_bytes_per_s\":" ASK_SCHEMA_RATE "}}",

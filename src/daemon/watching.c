@@ -71,16 +71,11 @@ static void mix(uint64_t *h, const void *data, size_t n)
         *h = (*h ^ *s) * UINT64_C(0x100000001b3);
 }
 
-/* What a reader has to be told of. How long one is quiet changes every second: it counts in steps of an eighth, so that
- * leftovers of last year are not told of again and again. */
+/* What a reader has to be told of. How long one is quiet is none of it: that follows from when it last grew, and else
+ * leftovers of last year would be told of again and again. */
 static void digest_one(uint64_t *h, const struct foreign_download *d)
 {
-    uint64_t quiet = d->stalled ? d->quiet_s : 0;
-    while (quiet >= 16 && d->quiet_s > 60)
-        quiet >>= 1;
-    uint64_t magnitude = d->stalled ? (uint64_t)__builtin_clzll(d->quiet_s | 1) : 0;
-    const uint64_t figures[] = { d->size_bytes, d->total_bytes, d->rate_bytes_per_s, (uint64_t)d->pid, d->stalled,
-                                 quiet,         magnitude };
+    const uint64_t figures[] = { d->size_bytes, d->total_bytes, d->rate_bytes_per_s, (uint64_t)d->pid, d->stalled };
     mix(h, d->id, sizeof d->id);
     mix(h, figures, sizeof figures);
     mix(h, d->repo, strlen(d->repo));

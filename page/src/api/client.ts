@@ -10,6 +10,7 @@ import type {
   Network,
   NetworkHistory,
   NotifyResult,
+  RepoType,
   Samples,
   Settings,
   SettingsChange,
@@ -127,7 +128,7 @@ export const api = {
     return call<{ freed_bytes: number }>(`${BASE}/cache/${parts}/revisions/${commit}`, { method: "DELETE" });
   },
   foreign: () => call<{ downloads: Foreign[] }>(`${BASE}/foreign`),
-  adopt: (id: string, body: { repo?: string; revision?: string; path?: string }) =>
+  adopt: (id: string, body: { repo?: string; type?: RepoType; revision?: string; path?: string }) =>
     call<Job>(`${BASE}/foreign/${encodeURIComponent(id)}/adopt`, { method: "POST", body }),
   network: () => call<Network>("/api/system/network"),
   history: (span: "hour" | "day") => call<NetworkHistory>(`${BASE}/network/history?span=${span}`),

@@ -224,13 +224,15 @@ export interface Foreign {
   id: string;
   path: string;
   repo: string | null;
+  repo_type: RepoType | null;
   file: string | null;
-  by: string;
+  by: string | null;
   pid: number | null;
   size_bytes: number;
   total_bytes: number | null;
   rate_bytes_per_s: number;
   last_growth_unix_ms: number | null;
+  quiet_s: number;
   stalled: boolean;
   text: string;
 }

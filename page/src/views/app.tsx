@@ -88,7 +88,8 @@ function Foot() {
   const state = useStore(pick.whole);
   const { network, settings } = state;
   if (!network) return <footer class="foot" />;
-  const names = network.interfaces.map((one) => one.name).join(", ");
+  const busy = network.interfaces.filter((one) => one.rx_bytes_per_s + one.tx_bytes_per_s > 0);
+  const names = (network.interfaces.length > 3 ? busy : network.interfaces).map((one) => one.name).join(", ");
   const free = [...state.jobs.values()].find((job) => job.free_bytes > 0 && job.ended_unix_ms === null)?.free_bytes;
   const parts = [
     `↓ ${rate(network.rx_bytes_per_s)}`,

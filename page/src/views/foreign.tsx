@@ -15,11 +15,18 @@ function seen(foreign: Foreign, now: number): string {
   return [bytes, foreign.rate_bytes_per_s > 0 ? rate(foreign.rate_bytes_per_s) : "", growth].filter(Boolean).join("  ·  ");
 }
 
+/** The daemon's sentence. It is not told anew each second, so the seconds are counted here. */
+function stalledText(foreign: Foreign, now: number): string {
+  if (!foreign.stalled || foreign.last_growth_unix_ms === null) return foreign.text;
+  const quiet_s = Math.max(foreign.quiet_s, Math.floor((now - foreign.last_growth_unix_ms) / 1000));
+  return foreign.text.replace(/\d+s/, `${quiet_s}s`);
+}
+
 /** What adopting needs to know and this download does not tell. */
 function AdoptDialog({ foreign, done }: { foreign: Foreign; done: () => void }) {
   const house = useHouse();
   const [repo, setRepo] = useState(foreign.repo ?? "");
-  const [path, setPath] = useState(foreign.file ?? "");
+  const [path, setPath] = useState((foreign.repo && foreign.file) || ""); // elsewhere the name is a guess
   const [wrong, setWrong] = useState("");
   const adopt = async () => {
     const asked = parseHubLink(repo);
@@ -27,6 +34,7 @@ function AdoptDialog({ foreign, done }: { foreign: Foreign; done: () => void }) 
     try {
       const job = await api.adopt(foreign.id, {
         repo: asked.repo,
+        ...(asked.repo === foreign.repo && foreign.repo_type ? { type: foreign.repo_type } : { type: asked.type }),
         ...(asked.revision ? { revision: asked.revision } : {}),
         ...(path || asked.path ? { path: path || asked.path } : {}),
       });
@@ -52,7 +60,7 @@ function AdoptDialog({ foreign, done }: { foreign: Foreign; done: () => void }) 
       </label>
       <label class="field">
         <span class="label">File in it, if known</span>
-        <input value={path} placeholder="model.safetensors" onInput={(event) => setPath(event.currentTarget.value)} />
+        <input value={path} placeholder={foreign.file ?? "model.safetensors"} onInput={(event) => setPath(event.currentTarget.value)} />
       </label>
       {wrong ? (
         <p class="wrong" role="alert">
@@ -80,7 +88,7 @@ export const ForeignRow = memo(({ foreign, now }: { foreign: Foreign; now: numbe
         </div>
         <p class={`job-words ${foreign.stalled ? "tone-wait" : ""}`}>
           <span class="live">{seen(foreign, now)}</span>
-          {foreign.stalled && foreign.text ? <b class="foreign-text">{foreign.text}</b> : null}
+          {foreign.stalled && foreign.text ? <b class="foreign-text">{stalledText(foreign, now)}</b> : null}
         </p>
         <div class="buttons">
           <button type="button" class="button" onClick={() => setAsking(true)} title={`Adopt ${name}`}>
