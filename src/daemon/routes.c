@@ -210,7 +210,9 @@ void routes_handle(void *ctx, struct http_request *r)
     const struct http_view *v = http_view(r);
     bool other_method;
     const struct route *route = find(&c, v, &other_method);
-    if (route->takes && body_parse(&c.body, v->body, v->body_n, &err))
+    if (d->stop) /* its rooms are being closed */
+        reply_problem(r, 503, "ending", "the daemon is ending.");
+    else if (route->takes && body_parse(&c.body, v->body, v->body_n, &err))
         reply_error(r, 400, &err);
     else
         route->handler(&c);

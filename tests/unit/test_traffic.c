@@ -5,6 +5,7 @@
 #include "tap.h"
 
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 
 #define T0 INT64_C(1760000040) /* a whole minute */
 
@@ -36,7 +37,7 @@ static const char *told(const struct traffic *t, const char *name, bool day, int
     text[0] = '\0';
     if (list)
         snprintf(text, sizeof text, "%d", n);
-    for (int i = 0; i < n; i += n > 1 ? n - 1 : 1) {
+    for (int i = 0; i<n; i += n> 1 ? n - 1 : 1) {
         const cJSON *p = cJSON_GetArrayItem(list, i);
         snprintf(text + strlen(text), sizeof text - strlen(text), " %+lld,%.0f,%.0f",
                  (long long)(cJSON_GetArrayItem(p, 0)->valuedouble - (double)T0), cJSON_GetArrayItem(p, 1)->valuedouble,
@@ -88,7 +89,7 @@ static void test_bounds(void)
     for (int i = 0; i < 100000; i++)
         add(t, "eth0", (uint64_t)i + 1, 1, T0 + i);
     CHECK_STR(told(t, "eth0", false, T0 + 99999), "3600 +96400,96401,1 +99999,100000,1", "an hour of seconds, no more");
-    CHECK_STR(told(t, "eth0", true, T0 + 99999), "1440 +13620,13651,1 +99960,99981,1", "a day of minutes, no more");
+    CHECK_STR(told(t, "eth0", true, T0 + 99999), "1440 +13620,13650,1 +99960,99980,1", "a day of minutes, no more");
     for (int i = 0; i < 40; i++) {
         char name[16];
         snprintf(name, sizeof name, "veth%d", i);
