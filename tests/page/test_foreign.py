@@ -1,6 +1,8 @@
 """Other tools' downloads on the page: what is said of them, and every control of the card, on the real daemon.
 
 Seen red on purpose, each with the page broken so:
+    adopt asks for an ordinary job             test_a_leftover_is_shown_and_adopted
+    the daemon's refusal kept from the reader  test_one_that_grows..
 """
 import os
 import re
@@ -8,7 +10,6 @@ import subprocess
 import sys
 import time
 
-import pytest
 from playwright.sync_api import expect
 
 from conftest import row
@@ -88,7 +89,7 @@ def test_one_that_grows_has_its_writer_its_bar_and_is_refused_in_words(lab, serv
         expect(dialog.get_by_label("File in it, if known")).to_have_value("model.bin")
         expect(dialog.get_by_text(f"Process {writer.pid} still has it")).to_be_visible()
         dialog.get_by_role("button", name="Adopt").click()
-        expect(dialog.get_by_role("alert")).to_contain_text(f"it still grows: python")
+        expect(dialog.get_by_role("alert")).to_contain_text("it still grows: python")
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
     finally:

@@ -3,12 +3,11 @@
 The test lives in a network of its own: a pair of Ethernet ends leads to another one, from where somebody sends 2 MB/s. The
 daemon, the hub and a Chromium of its own are in there with it.
 
-Seen red on purpose, each with the page broken so:
+Seen red on purpose: span buttons that do nothing; events of the kind `network` not taken.
 """
 import ctypes
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from conftest import CHROMIUM, row
+from conftest import CHROMIUM
 from lab import MB, REPO
 
 CLONE_NEWNET = 0x40000000

@@ -1,11 +1,16 @@
 """The daemon shows other tools' downloads and takes them over.
 
 Seen red on purpose, each with the daemon broken so:
+    links followed while it looks                           test_only_what_was_found_inside..
+    the place of a file not looked at before it is adopted  test_only_what_was_found_inside.. (201 instead of 403)
+    files named by POST /jobs taken over                    test_only_what_was_found_inside..
+    a file that grows taken over                            test_what_is_seen_and_told
+    no event when something has changed                     test_what_is_seen_and_told
+    four looks where one is due                             test_what_is_seen_and_told
+    the adopted file not kept in the store                  test_adopted_across_a_kill
 """
 
-import json
 import os
-import signal
 import subprocess
 import sys
 import time

@@ -1,6 +1,12 @@
 """What the machine's line and the jobs carry, told by the daemon.
 
 Seen red on purpose, each with the daemon broken so:
+    loopback summed                              test_rates_are_those_of_the_wire..
+    samples while nobody listens                 test_rates_are_those_of_the_wire..
+    three events a second                        test_rates_are_those_of_the_wire..
+    the quota told as if nothing of it was used  test_jobs_on_the_line..
+    own limits not judged                        test_jobs_on_the_line..
+    the reason of a wait not told by the engine  test_what_stands_in_the_way.. (proxy)
 """
 
 import json

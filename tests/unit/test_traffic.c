@@ -90,7 +90,10 @@ static void test_bounds(void)
         add(t, "eth0", (uint64_t)i + 1, 1, T0 + i);
     CHECK_STR(told(t, "eth0", false, T0 + 99999), "3600 +96400,96401,1 +99999,100000,1", "an hour of seconds, no more");
     CHECK_STR(told(t, "eth0", true, T0 + 99999), "1440 +13620,13650,1 +99960,99980,1", "a day of minutes, no more");
-    for (int i = 0; i < 40; i++) {
+    add(t, "wlan0", 1, 1, T0 + 100000);
+    CHECK_STR(told(t, "eth0", false, T0 + 100000), "3599 +96401,96402,1 +99999,100000,1",
+              "where one was gone nothing of the round before shows");
+    for (int i = 1; i < 40; i++) {
         char name[16];
         snprintf(name, sizeof name, "veth%d", i);
         add(t, name, 1, 1, T0 + 100000 + i);
