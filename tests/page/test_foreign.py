@@ -2,6 +2,7 @@
 
 Seen red on purpose, each with the page broken so:
     adopt asks for an ordinary job             test_a_leftover_is_shown_and_adopted
+    another text in place of the stall words   test_a_leftover_is_shown_and_adopted
     the daemon's refusal kept from the reader  test_one_that_grows..
 """
 import os
