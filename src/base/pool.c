@@ -24,9 +24,14 @@ void pool_free(struct pool *p)
     if (!p)
         return;
     assert(p->idle == p->mapped);
-    while (p->idle > 0)
-        munmap(p->idle_buffer[--p->idle], BLOCK_BYTES);
+    pool_rest(p);
     free(p);
+}
+
+void pool_rest(struct pool *p)
+{
+    for (; p->idle > 0; p->mapped--)
+        munmap(p->idle_buffer[--p->idle], BLOCK_BYTES);
 }
 
 unsigned pool_free_count(const struct pool *p)

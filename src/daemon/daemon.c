@@ -5,6 +5,9 @@
 #include "front/files.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h> /* malloc_trim() */
+#endif
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,9 +21,10 @@
 #include <unistd.h>
 
 #define NS_PER_S 1000000000ULL
-#define FILES_WANTED 4096 /* 512 connections a listener, and those of the engine with the files they write */
-#define LAST_WRITES 300   /* of 10 ms: what was told to the store is on disk before the end, unless that hangs */
-#define LAST_TURNS 20     /* of 10 ms: answers under way go out before the end */
+#define FILES_WANTED 4096      /* 512 connections a listener, and those of the engine with the files they write */
+#define LAST_WRITES 300        /* of 10 ms: what was told to the store is on disk before the end, unless that hangs */
+#define REST_NS (8 * NS_PER_S) /* after the last job; the engine rests a little before */
+#define LAST_TURNS 20          /* of 10 ms: answers under way go out before the end */
 
 static uint64_t mono_ns(void)
 {
@@ -188,6 +192,21 @@ static int open_all(struct daemon *d, struct hfp_err *err)
     return rc;
 }
 
+/* What the jobs have taken from the heap goes back to the system, where the C library has a call for that; their buffers
+ * the engine gives back itself. */
+static uint64_t rest(struct daemon *d, uint64_t now_ns)
+{
+    if (jobs_running(&d->jobs) > 0)
+        d->rest_ns = now_ns + REST_NS;
+    if (d->rest_ns == 0 || now_ns < d->rest_ns)
+        return d->rest_ns ? d->rest_ns : UINT64_MAX;
+    d->rest_ns = 0;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+    return UINT64_MAX;
+}
+
 static uint64_t turn(struct daemon *d)
 {
     uint64_t now_ns = mono_ns();
@@ -200,6 +219,7 @@ static uint64_t turn(struct daemon *d)
     next = earlier(next, network_turn(d, now_ns));
     next = earlier(next, systemd_turn(&d->systemd, now_ns));
     next = earlier(next, feed_turn(d->feed, now_ns));
+    next = earlier(next, rest(d, now_ns));
     next = earlier(next, http_turn(d->http, now_ns));
     return earlier(next, store_turn(d->store, now_ns)); /* last: what the others gave is written at once */
 }

@@ -36,6 +36,7 @@ struct daemon {
     struct systemd systemd;
     int wake_fd, signal_fd;
     bool stop;
+    uint64_t rest_ns;  /* when memory is given back, if no job runs; 0: it is */
     uint64_t requests; /* answered since the start */
     char *token;       /* the daemon's own; NULL: none */
     char *openapi;     /* made when first asked for */

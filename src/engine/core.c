@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REST_NS 5000000000ULL /* jobs that come one after the other use the same buffers */
+
 static uint64_t mono(void *ctx)
 {
     return core_now(ctx);
@@ -281,6 +283,18 @@ static void sweep_jobs(struct core *c)
     }
 }
 
+/* Whoever waits for the next job, a daemon for days, does not hold the memory of the last. */
+static uint64_t rest(struct core *c, uint64_t now_ns)
+{
+    if (c->jobs)
+        c->rest_ns = now_ns + REST_NS;
+    else if (now_ns < c->rest_ns)
+        return c->rest_ns;
+    else
+        pool_rest(c->pool);
+    return UINT64_MAX;
+}
+
 uint64_t core_turn(struct core *c)
 {
     uint64_t now_ns = core_now(c);
@@ -293,6 +307,8 @@ uint64_t core_turn(struct core *c)
     ask_names(c);
     uint64_t kept = keeping_turn(c, now_ns), wants = transfer_turn(c->transfer);
     next = MIN(next, MIN(kept, wants));
+    uint64_t rests = rest(c, now_ns);
+    next = MIN(next, rests);
     for (const struct job *job = c->jobs; job; job = job->next)
         if (job->wake) /* what the transfer just told it: a refusal, the end of its patience */
             next = now_ns;

@@ -42,9 +42,10 @@ struct core {
     uint64_t random, next_id;
     struct job *jobs;
     unsigned names_busy;
-    unsigned lent; /* of the kept ones, those in hashing steps: they cannot be taken back */
-    unsigned kept; /* buffers of written blocks that wait for a front, or will when they are written */
-    bool learns;   /* a job other than the dry run, which writes nothing anywhere, not even what was learned of hosts */
+    unsigned lent;    /* of the kept ones, those in hashing steps: they cannot be taken back */
+    unsigned kept;    /* buffers of written blocks that wait for a front, or will when they are written */
+    uint64_t rest_ns; /* when buffers are given back, if no job comes */
+    bool learns; /* a job other than the dry run, which writes nothing anywhere, not even what was learned of hosts */
 };
 
 enum job_step {

@@ -265,7 +265,8 @@ static bool run(struct rig *r, double seconds)
             next = MIN(next, r->fake.due[r->fake.first]);
         if (next == UINT64_MAX)
             break; /* nothing would ever happen again */
-        r->now_ns = MIN(MAX(next, r->now_ns), end_ns);
+        if (!core_idle(r->core)) /* what it wants later, with no job left, is not waited for */
+            r->now_ns = MIN(MAX(next, r->now_ns), end_ns);
         if (r->threads && r->work->busy(r->work) > 0)
             usleep(50);
         for (unsigned n = 0; n < 4 && fh_step(&r->http); n++)

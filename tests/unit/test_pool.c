@@ -1,7 +1,8 @@
 /* test_pool.c: all the memory that bytes may sit in is counted, and the head of a file always gets some of it.
  *
  * Seen red on purpose: a reserve that everyone may take; a buffer mapped again although one was idle; a free count that
- * forgets what was never mapped; what is held back for output given to a head. */
+ * forgets what was never mapped; what is held back for output given to a head; a rest
+ * that gives nothing back. */
 #include "base/pool.h"
 
 #include "tap.h"
@@ -49,6 +50,20 @@ int main(void)
     pool_put(p, h[1]);
     pool_hold_back(p, -1);
     CHECK(pool_free_count(p) == 5, "everything is back again");
+    b[0] = pool_get(p, POOL_ANY);
+    b[0][7] = 7;
+    b[1] = pool_get(p, POOL_ANY);
+    b[1][7] = 7;
+    pool_put(p, b[1]);
+    pool_rest(p);
+    CHECK(pool_taken(p) == 1 && pool_free_count(p) == 4 && b[0][7] == 7,
+          "at rest the free ones are gone, not those in use");
+    b[1] = pool_get(p, POOL_ANY);
+    CHECK(b[1] && b[1][7] == 0, "and come back fresh");
+    pool_put(p, b[0]);
+    pool_put(p, b[1]);
+    pool_rest(p);
+    CHECK(pool_free_count(p) == 5, "as many as ever");
     pool_free(p);
     pool_free(NULL);
     return tap_end();
