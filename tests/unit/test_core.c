@@ -264,7 +264,7 @@ static bool run(struct rig *r, double seconds)
         else if (!r->threads && r->fake.count > 0)
             next = MIN(next, r->fake.due[r->fake.first]);
         if (next == UINT64_MAX)
-            break; /* nothing would ever happen again */
+            break;               /* nothing would ever happen again */
         if (!core_idle(r->core)) /* what it wants later, with no job left, is not waited for */
             r->now_ns = MIN(MAX(next, r->now_ns), end_ns);
         if (r->threads && r->work->busy(r->work) > 0)
