@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+/* Sources beyond these are the first of their jobs: 24 buffers serve the one file each of sixteen jobs. */
+#define HELD_BACK_EASY 6
+
 struct pool {
     unsigned buffers, mapped, idle, held_back;
     uint8_t *idle_buffer[];
@@ -53,6 +56,11 @@ bool pool_has(const struct pool *p, enum pool_use use)
 void pool_hold_back(struct pool *p, int change)
 {
     p->held_back = (unsigned)((int)p->held_back + change);
+}
+
+bool pool_can_hold_back(const struct pool *p, bool first)
+{
+    return pool_has(p, POOL_ANY) && (first || p->held_back < HELD_BACK_EASY);
 }
 
 uint8_t *pool_get(struct pool *p, enum pool_use use)

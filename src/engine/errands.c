@@ -116,11 +116,10 @@ static void close_run(struct errand_task *e)
 {
     struct blob *b = e->blob;
     if (b->partial) {
-        bool keep =
-            !b->small && (b->partial->recorded_blocks > 0 || b->counted_bytes > 0 || b->partial->guessed_blocks > 0);
-        if (keep)
+        /* What is worth keeping the notebook tells: a batch that failed half-way has records that nobody counted. */
+        if (!b->small)
             partial_sync(b->partial, e->unix_s, NULL);
-        partial_close(b->partial, keep);
+        partial_close(b->partial, !b->small);
         b->partial = NULL;
     }
     fd_closep(&b->lock_fd);

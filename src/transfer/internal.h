@@ -123,6 +123,7 @@ struct group {
     struct group_stats stats;
     struct fetch *fetches;
     uint32_t running;
+    unsigned decoders; /* sources that decode, and for which a buffer is held back */
     bool paused, over;
     bool served;        /* in this turn: nothing more of it can be started */
     uint64_t paused_ns; /* since when */

@@ -15,7 +15,6 @@ int xet_fetch_new(struct xet_fetch **out, struct group *g, const struct xet_fetc
     if (!x)
         return err_nomem(err);
     *x = (struct xet_fetch){ .group = g, .spec = *spec, .events = *events, .blocks = blocks_up(spec->size_bytes) };
-    pool_hold_back(spec->pool, 1);
     x->wanted = calloc(1, (size_t)(x->blocks / 8 + 1));
     struct xet_query_events answers = { xet_slice_answered, xet_slice_unanswered, x };
     int rc = x->wanted ? xet_query_new(&x->query, spec->session, &answers, err) : err_nomem(err);
@@ -35,7 +34,7 @@ static void really_free(struct xet_fetch *x)
 {
     xet_units_free(x);
     xet_slices_free(x);
-    if (!x->block)
+    if (x->placed && !x->block)
         pool_hold_back(x->spec.pool, -1);
     pool_put(x->spec.pool, x->block);
     xet_decoder_done(&x->decoder);
@@ -57,6 +56,7 @@ void xet_fetch_free(struct xet_fetch *x)
     if (!x)
         return;
     x->dying = true;
+    x->group->decoders -= x->placed;
     tell_parked(x);
     xet_units_stop(x);
     xet_query_free(ptr_steal(&x->query));
@@ -293,6 +293,16 @@ static void renew_urls(struct xet_fetch *x)
         }
 }
 
+/* Nothing is asked for that could not be put out: bytes that wait for a block would keep it from those before them. */
+static bool place(struct xet_fetch *x)
+{
+    if (x->placed || !pool_can_hold_back(x->spec.pool, x->group->decoders == 0))
+        return x->placed;
+    pool_hold_back(x->spec.pool, 1);
+    x->group->decoders++;
+    return x->placed = true;
+}
+
 static bool pump(struct xet_fetch *x)
 {
     if (x->restart)
@@ -310,6 +320,8 @@ static bool pump(struct xet_fetch *x)
     if (x->failed || x->held)
         return false;
     xet_ask_next(x);
+    if (!place(x))
+        return false;
     xet_units_open(x);
     return step(x);
 }

@@ -46,6 +46,7 @@ struct xet_fetch {
     uint64_t blocks, wanted_count, wanted_from; /* wanted_from: none before it is wanted */
     uint8_t *wanted;                            /* bitmap; a bit goes when its block has come out */
     bool held, failed, dying;
+    bool placed;         /* it has its output block, or one is held back for it */
     bool refused;        /* since the URLs were last renewed */
     bool whole;          /* ranges are asked for whole: its server refuses less */
     bool restart, rerun; /* begin anew at the output's byte; at the first wanted block */

@@ -94,7 +94,7 @@ MUTATIONS = [
     ("stored bytes that wait are taken for buffers on their way back", "src/transfer/watch.c",
      "idle + running + t->parked)", "idle + running)"),
     ("a block is held back for a source that is gone", "src/transfer/xet_fetch.c",
-     "    if (!x->block)\n        pool_hold_back(x->spec.pool, -1);", "    (void)0;"),
+     "    if (x->placed && !x->block)\n        pool_hold_back(x->spec.pool, -1);", "    (void)0;"),
     ("the end of a term is lost", "src/transfer/xet_work.c",
      "        x->term_begun = false;\n", ""),
     ("what stands still has a speed", "src/engine/status.c",

@@ -34,11 +34,13 @@ int main(void)
     pool_put(p, h[0]);
     pool_put(p, h[1]);
     CHECK(pool_free_count(p) == 5 && pool_taken(p) == 0, "everything is back");
+    CHECK(pool_can_hold_back(p, true) && pool_can_hold_back(p, false), "one can be held back");
     pool_hold_back(p, 1);
     CHECK(pool_has(p, POOL_ANY), "with one held back for output there are two for everyone");
     b[0] = pool_get(p, POOL_ANY);
     b[1] = pool_get(p, POOL_ANY);
     CHECK(b[0] && b[1] && !pool_get(p, POOL_ANY), "and not a third");
+    CHECK(!pool_can_hold_back(p, true), "nothing more is held back than is there beside the heads' own");
     h[0] = pool_get(p, POOL_HEAD);
     h[1] = pool_get(p, POOL_HEAD);
     CHECK(h[0] && h[1] && !pool_get(p, POOL_HEAD), "the head does not get it either");
