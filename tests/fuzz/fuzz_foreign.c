@@ -102,7 +102,7 @@ static void lock(const char *name)
 {
     static struct foreign_download d;
     char file[300];
-    if (!*name || strchr(name, '/') || strlen(name) > 240)
+    if (!name || !*name || strchr(name, '/') || strlen(name) > 240)
         return;
     d = (struct foreign_download){ 0 };
     snprintf(file, sizeof file, LOCAL "%s.lock", name);
