@@ -116,13 +116,13 @@ def test_the_keyboard_is_enough(busy, tabs):
     expect(page.get_by_role("table", name=f"Files of {REPO}")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.get_by_role("table", name=f"Files of {REPO}")).to_have_count(0)
-    before = focused(page)
+    expect(row(page, REPO)).to_be_focused()
     page.keyboard.press("j")
-    assert focused(page) != before
+    expect(row(page, REPO)).not_to_be_focused()
     page.keyboard.press("k")
-    assert focused(page) == before
+    expect(row(page, REPO)).to_be_focused()
     page.keyboard.press("/")
-    assert focused(page) == "add"
+    expect(page.locator("#add")).to_be_focused()
     page.keyboard.type("org/done")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Start the download")).to_be_focused()
