@@ -130,6 +130,7 @@ def test_delete_says_what_it_frees_asks_and_frees_just_that(daemon, lab, tabs):
     dialog.get_by_role("button", name="No, keep it").click()
     expect(dialog).to_have_count(0)
     delete.click()
+    expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     assert commits(daemon) == here
@@ -169,7 +170,10 @@ def test_the_quota_asks_before_it_takes(daemon, lab, tabs):
     field.fill("5")
     save.click()
     expect(save).to_have_attribute("aria-disabled", "true")
-    assert daemon.get("/settings").json["quota_bytes"] == 5_000_000_000, "nothing has to go: nothing is asked"
+    saved = time.monotonic() + 20  # nothing has to go: nothing is asked
+    while daemon.get("/settings").json["quota_bytes"] != 5_000_000_000 and time.monotonic() < saved:
+        time.sleep(0.05)
+    assert daemon.get("/settings").json["quota_bytes"] == 5_000_000_000
     field.fill("0.001")
     save.click()
     dialog = page.get_by_role("dialog", name="Delete what is beyond the quota?")
