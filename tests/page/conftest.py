@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import sys
+import time
 
 import pytest
 
@@ -119,3 +120,11 @@ def add(page, text=""):
     expect(page.get_by_role("button", name="Start the download")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Start the download")).to_have_count(0)
+
+
+def kept(daemon, name, value):
+    """A setting has come to the daemon, or does so in some seconds: a control is disabled while it is being saved, too."""
+    end = time.monotonic() + 20
+    while (now := daemon.get("/settings").json[name]) != value and time.monotonic() < end:
+        time.sleep(0.05)
+    return now == value

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 import hub
-from conftest import row
+from conftest import kept, row
 from disk import flip_bit
 from lab import MB, REPO
 from test_access import faults
@@ -170,10 +170,7 @@ def test_the_quota_asks_before_it_takes(daemon, lab, tabs):
     field.fill("5")
     save.click()
     expect(save).to_have_attribute("aria-disabled", "true")
-    saved = time.monotonic() + 20  # nothing has to go: nothing is asked
-    while daemon.get("/settings").json["quota_bytes"] != 5_000_000_000 and time.monotonic() < saved:
-        time.sleep(0.05)
-    assert daemon.get("/settings").json["quota_bytes"] == 5_000_000_000
+    assert kept(daemon, "quota_bytes", 5_000_000_000), "nothing has to go: nothing is asked"
     field.fill("0.001")
     save.click()
     dialog = page.get_by_role("dialog", name="Delete what is beyond the quota?")
@@ -197,7 +194,7 @@ def test_the_quota_asks_before_it_takes(daemon, lab, tabs):
     field.fill("")
     save.click()
     expect(save).to_have_attribute("aria-disabled", "true")
-    assert daemon.get("/settings").json["quota_bytes"] == 0 and lab.wrong() == {}
+    assert kept(daemon, "quota_bytes", 0) and lab.wrong() == {}
 
 
 def test_a_cache_that_cannot_be_read_is_said(lab, serve, tabs):
