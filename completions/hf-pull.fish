@@ -38,7 +38,7 @@ complete -c hf-pull -l limit-rate -x -d 'bytes per second: 2M, 500K, 1.5MB, off;
 complete -c hf-pull -l max-attempts -x -d 'give up after N rounds without any progress; 0 never does'
 complete -c hf-pull -l timeout -x -d 'cut a silent connection after this'
 complete -c hf-pull -l stall-timeout -x -d 'give the range of a silent connection to another one after this'
-complete -c hf-pull -l chunk-size -x -d 'longest range asked for at once, and the unit of -v lines; 1M or more'
+complete -c hf-pull -l chunk-size -x -d 'longest range asked for at once (over Xet up to 64 MiB all the same), and the unit of -v lines; 1M or more'
 complete -c hf-pull -l ipv4 -s 4 -d 'IPv4 addresses only'
 complete -c hf-pull -l ipv6 -s 6 -d 'IPv6 addresses only'
 complete -c hf-pull -l proxy -x -d 'proxy to use (default: HTTPS_PROXY, ALL_PROXY and NO_PROXY decide)'

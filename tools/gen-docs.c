@@ -1,5 +1,5 @@
-/* gen-docs KIND: writes what is made from src/front/options.def to standard output. KIND: man, bash, zsh, fish, table.
- * tools/make-docs compiles and runs it. */
+/* gen-docs KIND: writes what is made from src/front/options.def to standard output. KIND: man, bash, zsh, fish, or a table of
+ * the README, options or statuses. tools/make-docs compiles and runs it. */
 #include "front/options.def"
 #include "hfp/hfp.h"
 
@@ -7,23 +7,23 @@
 #include <string.h>
 
 enum { FLAG, COUNT, TEXT, SECRET, PATH, LIST, NUMBER, SIZE, RATE, TIME, CHOICE, TARGETS, ACTION, OLD, OLD_VALUE };
+enum { REFUSES, TAKES };
 
 struct option_row {
-    const char *id, *long_name, *other, *value, *fallback, *group, *where, *help;
-    int kind;
+    const char *long_name, *other, *value, *fallback, *group, *help;
+    int kind, add;
     char letter;
 };
 static const struct option_row options[] = {
-#define X(id_, short_, long_, other_, kind_, value_, default_, group_, where_, help_)                                  \
-    { .id = #id_,                                                                                                      \
-      .letter = short_,                                                                                                \
+#define X(id_, short_, long_, other_, kind_, value_, default_, group_, where_, add_, help_)                            \
+    { .letter = short_,                                                                                                \
       .long_name = long_,                                                                                              \
       .other = other_,                                                                                                 \
       .kind = kind_,                                                                                                   \
       .value = value_,                                                                                                 \
       .fallback = default_,                                                                                            \
       .group = #group_,                                                                                                \
-      .where = #where_,                                                                                                \
+      .add = add_,                                                                                                     \
       .help = help_ },
     CLI_OPTIONS(X)
 #undef X
@@ -43,8 +43,11 @@ static const struct pair {
 #define X(name, option, help) { name, help },
     CLI_ENVIRONMENT(X)
 #undef X
-}, statuses[] = {
-#define X(status, text, again) { status, text },
+};
+static const struct status {
+    const char *name, *text, *again;
+} statuses[] = {
+#define X(status, text, again) { status, text, again },
     CLI_STATUSES(X)
 #undef X
 };
@@ -91,21 +94,22 @@ static void man_entry(const char *bold, const char *text)
     putchar('\n');
 }
 
+static void man_long(const char *gap, const char *name)
+{
+    printf("%s\\fB", gap);
+    roff("--");
+    roff(name);
+    fputs("\\fR", stdout);
+}
+
 static void man_option(const struct option_row *o)
 {
     fputs(".TP\n", stdout);
     if (o->letter)
         printf("\\fB\\-%c\\fR, ", o->letter);
-    fputs("\\fB", stdout);
-    roff("--");
-    roff(o->long_name);
-    fputs("\\fR", stdout);
-    if (o->other) {
-        fputs(", \\fB", stdout);
-        roff("--");
-        roff(o->other);
-        fputs("\\fR", stdout);
-    }
+    man_long("", o->long_name);
+    if (o->other)
+        man_long(", ", o->other);
     if (o->value) {
         fputs(*o->value == '[' ? "\\fI" : " \\fI", stdout);
         roff(o->value);
@@ -119,6 +123,19 @@ static void man_option(const struct option_row *o)
         putchar(')');
     }
     fputs(".\n", stdout);
+}
+
+static void man_add(void)
+{
+    const char *gap = "\\fBhf\\-pull add\\fR takes only ";
+    EACH(i, options)
+    {
+        if (options[i].add != TAKES)
+            continue;
+        man_long(gap, options[i].long_name);
+        gap = ",\n";
+    }
+    puts(".");
 }
 
 static void man(void)
@@ -146,6 +163,7 @@ static void man(void)
     EACH(i, verbs)
     man_entry(verbs[i].name, verbs[i].text);
     puts(".SH OPTIONS\nFlags can be taken back by \\fB\\-\\-no\\-\\fR and their name.");
+    man_add();
     EACH(g, groups)
     {
         printf(".SS %s\n", groups[g].text);
@@ -365,7 +383,7 @@ static void table_text(const char *s)
     }
 }
 
-static void table(void)
+static void table_options(void)
 {
     puts("| option | meaning | default |\n|---|---|---|");
     EACH(i, options)
@@ -389,12 +407,24 @@ static void table(void)
     }
 }
 
+static void table_statuses(void)
+{
+    puts("| code | meaning | another try |\n|---|---|---|");
+    EACH(i, statuses)
+    printf("| %s | %s | %s |\n", statuses[i].name, statuses[i].text, statuses[i].again);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *kind;
         void (*write)(void);
-    } kinds[] = { { "man", man }, { "bash", bash }, { "zsh", zsh }, { "fish", fish }, { "table", table } };
+    } kinds[] = { { "man", man },
+                  { "bash", bash },
+                  { "zsh", zsh },
+                  { "fish", fish },
+                  { "options", table_options },
+                  { "statuses", table_statuses } };
     EACH(i, kinds)
     {
         if (argc == 2 && strcmp(argv[1], kinds[i].kind) == 0) {
@@ -402,6 +432,6 @@ int main(int argc, char **argv)
             return fflush(stdout) == 0 ? 0 : 1;
         }
     }
-    fputs("usage: gen-docs man|bash|zsh|fish|table\n", stderr);
+    fputs("usage: gen-docs man|bash|zsh|fish|options|statuses\n", stderr);
     return 2;
 }

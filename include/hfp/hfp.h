@@ -1,8 +1,9 @@
 /* hfp.h: libhfpull, the one public header.
  *
  * The engine brings repositories of the Hugging Face Hub into the ordinary Hugging Face cache and proves every byte.
- * Nothing here blocks: hfp_start() hands a job to the engine's own thread, hfp_poll_fd() becomes readable when events
- * wait, hfp_event_next() takes them one by one. The four counts in struct hfp_status never run back within one process.
+ * No call on a handle blocks but hfp_close(): hfp_start() hands a job to the engine's own thread, hfp_poll_fd() becomes
+ * readable when events wait, hfp_event_next() takes them one by one. The four counts in struct hfp_status never run back
+ * within one process.
  *
  * Threads: one handle may be used from any one thread at a time. The library prints nothing, installs no signal
  * handler and keeps no mutable global state of its own.
@@ -228,6 +229,7 @@ struct hfp_status {
     uint64_t files, files_proved, shards;
     uint64_t total_bytes, here_bytes; /* here: recorded or in place when the job began */
     uint64_t free_bytes;              /* on the target file system when planned */
+    /* proved, in place and files_proved: by receipts at first; verify and repair count what this run has read */
     uint64_t received_bytes, recorded_bytes, proved_bytes, in_place_bytes, wire_bytes;
     uint64_t rate_bytes_per_s;      /* 5 s mean of distinct bytes received; 0 when nothing moves */
     uint64_t eta_low_s, eta_high_s; /* UINT64_MAX: unknown */
@@ -239,7 +241,9 @@ struct hfp_status {
     struct hfp_front front[HFP_FRONTS];
     /* for the end summary */
     uint64_t indexed_files; /* HFP_INDEX: those that have a chunk map now */
-    uint64_t copied_bytes;  /* of received_bytes: chunks that lay in other files here (Xet) */
+    uint64_t
+        copied_bytes; /* of received_bytes: what lay in other files here: the same content, or chunks of it (Xet) */
+    /* kept: left by an earlier run, wherever that had it from; adopted: another tool's, taken over in this run */
     uint64_t kept_bytes, adopted_bytes, fetched_bytes, repaired_bytes, refetched_bytes;
     uint64_t fetch_bytes, fetch_files; /* the plan: what had to come over the wire */
     uint64_t prove_bytes, prove_files; /* the plan: here already, to be hashed before it is believed */
@@ -256,7 +260,11 @@ enum hfp_event_type {
     HFP_EV_PROGRESS, /* at most 4 a second and job; older unread ones are replaced */
     HFP_EV_STALLED,  /* wait_text says why */
     HFP_EV_RECOVERED,
-    HFP_EV_FILE,  /* one file: path, file_state. None is lost, however slowly they are taken */
+    /* One file: path, file_state. None is lost, however slowly they are taken: what the list of events has no room for waits
+     * in its job, and that job's DONE behind it. So DONE means that all was told; when it is late for a reader who was,
+     * the job is over all the same: its files are in place, its locks are free, a later hfp_cancel() changes nothing.
+     * Other jobs go on and end meanwhile, and hfp_close() waits for no reader. */
+    HFP_EV_FILE,
     HFP_EV_CHUNK, /* a run of chunk_bytes was recorded: path, first_byte, last_byte, hash */
     HFP_EV_NOTE,  /* something the user may want to know: text */
     HFP_EV_DONE   /* the last event of a job: state done, failed or cancelled */
@@ -296,7 +304,8 @@ struct hfp;
 
 /* Starts the engine's thread. On success the caller owns *out; on failure *out is untouched. */
 HFP_API int hfp_open(struct hfp **out, const struct hfp_config *config, struct hfp_err *err);
-/* Cancels what runs, records what is finished, joins all threads. NULL is fine. */
+/* Cancels what runs, records what is finished, joins all threads, which takes as long as the disk does. But a name
+ * look-up that hangs cannot be cut: its thread is left behind, so the library must stay loaded. NULL is fine. */
 HFP_API void hfp_close(struct hfp *h);
 /* Readable while events wait. Never read from it yourself. */
 HFP_API int hfp_poll_fd(const struct hfp *h);
@@ -335,8 +344,8 @@ HFP_API size_t hfp_hosts(struct hfp *h, struct hfp_host *out, size_t max);
 /* Whether receipts say so; nothing is read for it. */
 enum hfp_trust {
     HFP_TRUST_PROVED,   /* a receipt holds for every file */
-    HFP_TRUST_UNPROVED, /* some file has none that holds: another tool's, or a copied cache */
-    HFP_TRUST_DAMAGED   /* some file is gone, or is not what its receipt says */
+    HFP_TRUST_UNPROVED, /* some file has none that holds: another tool's, a copied cache, or written to since */
+    HFP_TRUST_DAMAGED   /* some file is gone, or has another length than the one that was proved */
 };
 HFP_API const char *hfp_trust_text(enum hfp_trust trust);
 

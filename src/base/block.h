@@ -1,7 +1,7 @@
 /* base/block.h: the unit of recording, 1 MiB: one digest, one buffer, one write.
  *
  * The simulator builds the same code with blocks of 4 KiB, so that thousands of runs of many blocks stay quick; what is
- * meant as a number of blocks is therefore written as one. */
+ * meant as a number of blocks is therefore written as one. Constants alone; anyone may include it. */
 #ifndef HFP_BASE_BLOCK_H
 #define HFP_BASE_BLOCK_H
 

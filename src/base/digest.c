@@ -74,6 +74,15 @@ void digest_freep(struct digest **d)
     *d = NULL;
 }
 
+int digest_of(struct content_id *out, enum digest_kind kind, const void *data, size_t n, struct hfp_err *err)
+{
+    AUTO(digest_freep) struct digest *d = NULL;
+    int rc = digest_new(&d, kind, n, err);
+    if (!rc)
+        rc = digest_add(d, data, n, err);
+    return rc ? rc : digest_end(d, out, err);
+}
+
 void blake3_of(uint8_t out[BLAKE3_BYTES], const void *data, size_t n)
 {
     blake3_hasher hasher;

@@ -32,6 +32,8 @@ int digest_add(struct digest *d, const void *data, size_t n, struct hfp_err *err
 int digest_end(struct digest *d, struct content_id *out, struct hfp_err *err); /* may be called once */
 void digest_free(struct digest *d);
 void digest_freep(struct digest **d);
+/* Of a content that is in memory as a whole. */
+int digest_of(struct content_id *out, enum digest_kind kind, const void *data, size_t n, struct hfp_err *err);
 
 void blake3_of(uint8_t out[BLAKE3_BYTES], const void *data, size_t n);
 

@@ -1,9 +1,12 @@
 #include "base/io.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 static int sys_openat(int dir, const char *path, int flags, mode_t mode)
@@ -208,10 +211,28 @@ int io_read_file(char **out, size_t *n, int dir, const char *path, size_t max, s
     return HFP_OK;
 }
 
-int io_write_file(int dir, const char *path, int tmp_dir, const char *tmp, const void *buf, size_t n, mode_t mode,
-                  bool durable, struct hfp_err *err)
+void io_salt(char out[9])
 {
-    AUTO(fd_closep) int fd = io_openat(tmp_dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
+    uint32_t salt = 0;
+    /* An early boot without entropy: at least no two threads at once have the same. */
+    if (getrandom(&salt, sizeof salt, 0) != sizeof salt)
+        salt = (uint32_t)gettid() << 16 ^ (uint32_t)clock_read().mono_ns;
+    snprintf(out, 9, "%08x", salt);
+}
+
+void io_tmp_name(char *out, size_t room, const char *what)
+{
+    char salt[9];
+    io_salt(salt);
+    snprintf(out, room, "%s.%s.tmp", what, salt);
+}
+
+int io_write_file(int dir, const char *path, int tmp_dir, const void *buf, size_t n, mode_t mode, bool durable,
+                  struct hfp_err *err)
+{
+    char tmp[32];
+    io_tmp_name(tmp, sizeof tmp, "new");
+    AUTO(fd_closep) int fd = io_openat(tmp_dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     if (fd < 0)
         return err_sys(err, HFP_E_IO, errno, "create %s", tmp);
     int rc = io_pwrite_all(fd, buf, n, 0, err);
@@ -228,19 +249,23 @@ int io_write_file(int dir, const char *path, int tmp_dir, const char *tmp, const
     return rc;
 }
 
-int io_mkdirs(int dir, const char *path, struct hfp_err *err)
+int io_mkdirs_told(int dir, const char *path, size_t n, io_made_fn *made, const void *ctx, struct hfp_err *err)
 {
     char part[4096];
-    size_t len = strlen(path);
-    if (len >= sizeof part)
+    if (n >= sizeof part)
         return err_sys(err, HFP_E_ARG, ENAMETOOLONG, "create folder");
-    memcpy(part, path, len + 1);
-    for (size_t i = 1; i <= len; i++) {
+    memcpy(part, path, n);
+    part[n] = 0;
+    for (size_t i = 1; i <= n; i++) {
         if (part[i] != '/' && part[i] != 0)
             continue;
         char keep = part[i];
         part[i] = 0;
-        if (io->mkdirat(dir, part, 0777) < 0 && errno != EEXIST && errno != EISDIR) {
+        if (io->mkdirat(dir, part, 0777) == 0) {
+            int rc = made ? made(ctx, dir, part, err) : HFP_OK;
+            if (rc)
+                return rc;
+        } else if (errno != EEXIST && errno != EISDIR) {
             int saved = errno;
             struct stat st; /* a read-only file system says EROFS for a folder that is there */
             if (io->fstatat(dir, part, &st, 0) < 0 || !S_ISDIR(st.st_mode))
@@ -249,6 +274,11 @@ int io_mkdirs(int dir, const char *path, struct hfp_err *err)
         part[i] = keep;
     }
     return HFP_OK;
+}
+
+int io_mkdirs(int dir, const char *path, struct hfp_err *err)
+{
+    return io_mkdirs_told(dir, path, strlen(path), NULL, NULL, err);
 }
 
 int io_open_dir(int *out, int dir, const char *path, bool create, struct hfp_err *err)
@@ -266,9 +296,32 @@ int io_open_dir(int *out, int dir, const char *path, bool create, struct hfp_err
     return HFP_OK;
 }
 
+struct dirent *io_readdir(DIR *list, int *rc, struct hfp_err *err, const char *path)
+{
+    errno = 0; /* readdir() leaves it alone at the end */
+    struct dirent *e = io->readdir(list);
+    if (!e && errno)
+        *rc = err_sys(err, HFP_E_IO, errno, "read %s", path);
+    return e;
+}
+
 bool io_damaged(int errnum)
 {
-    return errnum == EIO || errnum == ESTALE || errnum == ENOMEM || errnum == EMFILE || errnum == ENFILE;
+    switch (errnum) {
+    case EIO:
+    case EUCLEAN: /* ext4, xfs and btrfs: the inode or folder makes no sense, or */
+    case EBADMSG: /* has a wrong sum */
+    case ESTALE:  /* NFS, and its soft mounts: */
+    case ETIMEDOUT:
+    case EHOSTDOWN: /* SMB */
+    case ENOTCONN:  /* FUSE without its server */
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+        return true;
+    default:
+        return false;
+    }
 }
 
 bool io_exists(int dir, const char *path)

@@ -70,15 +70,25 @@ int io_fsync_entry(int dir, const char *path, struct hfp_err *err);
 /* Whole small file into a fresh NUL-terminated buffer (caller frees). More than max bytes: HFP_E_CORRUPT.
  * Missing: HFP_E_NO_FILE. *n may be NULL. O_NOFOLLOW. */
 int io_read_file(char **out, size_t *n, int dir, const char *path, size_t max, struct hfp_err *err);
-/* Writes path whole or not at all: temporary name tmp (in tmp_dir), rename; when durable, file and name are synced. */
-int io_write_file(int dir, const char *path, int tmp_dir, const char *tmp, const void *buf, size_t n, mode_t mode,
-                  bool durable, struct hfp_err *err);
+/* Eight hex digits that nobody else picks, in no other process and on no other host of a shared disk. */
+void io_salt(char out[9]);
+/* The name of a file that is ours for a moment, "<what>.<salt>.tmp": one of two writers under one name would take the
+ * file from the other by its rename, half written or not. */
+void io_tmp_name(char *out, size_t room, const char *what);
+/* Writes path whole or not at all: a temporary file in tmp_dir, rename; when durable, file and name are synced. */
+int io_write_file(int dir, const char *path, int tmp_dir, const void *buf, size_t n, mode_t mode, bool durable,
+                  struct hfp_err *err);
 /* Makes path and its parents below dir; existing ones are fine. */
 int io_mkdirs(int dir, const char *path, struct hfp_err *err);
+/* The same of the first n bytes of path. made is told of each new one; anything but HFP_OK ends it. */
+typedef int io_made_fn(const void *ctx, int dir, const char *path, struct hfp_err *err);
+int io_mkdirs_told(int dir, const char *path, size_t n, io_made_fn *made, const void *ctx, struct hfp_err *err);
 /* io_mkdirs, then opens it as a directory. Symbolic links in path are followed: the user may have put them there. */
 int io_open_dir(int *out, int dir, const char *path, bool create, struct hfp_err *err);
-/* Is this what a broken disk says, or a process short of memory or descriptors, unlike absence and a wall? Then it is not
- * known what is there, and nothing may be called missing. */
+/* The next entry. NULL: at the end, or the folder cannot be read on, and then *rc says so. path: for the message. */
+struct dirent *io_readdir(DIR *list, int *rc, struct hfp_err *err, const char *path);
+/* Is this what a broken or lost disk says, or a process short of memory or descriptors, unlike absence and a wall? Then
+ * it is not known what is there, and nothing may be called missing. */
 bool io_damaged(int errnum);
 bool io_exists(int dir, const char *path); /* lstat: a broken link exists */
 

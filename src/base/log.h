@@ -1,6 +1,7 @@
 /* base/log.h: log records go to the caller's callback; the library prints nothing.
  *
- * Any thread. Tokens and signed URLs are cut here, in one place: every record passes through log_redact(). */
+ * Any thread; the callback has to stand that. A struct log is plain data, its ctx the caller's. Tokens and signed URLs
+ * are cut here, in one place: every record passes through log_redact(). */
 #ifndef HFP_BASE_LOG_H
 #define HFP_BASE_LOG_H
 

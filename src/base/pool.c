@@ -26,7 +26,7 @@ void pool_free(struct pool *p)
 {
     if (!p)
         return;
-    assert(p->idle == p->mapped);
+    assert(p->idle == p->mapped && p->held_back == 0);
     pool_rest(p);
     free(p);
 }

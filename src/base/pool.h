@@ -18,7 +18,7 @@ enum pool_use { POOL_ANY, POOL_HEAD, POOL_OUTPUT };
 
 struct pool;
 int pool_new(struct pool **out, unsigned buffers, struct hfp_err *err);
-void pool_free(struct pool *p);                         /* every buffer must be back */
+void pool_free(struct pool *p);                         /* every buffer must be back, and nothing held back */
 uint8_t *pool_get(struct pool *p, enum pool_use use);   /* NULL: none to be had now */
 bool pool_has(const struct pool *p, enum pool_use use); /* pool_get would find one */
 void pool_hold_back(struct pool *p, int change);        /* for POOL_OUTPUT alone: one more, one less */

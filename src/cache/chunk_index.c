@@ -1,20 +1,14 @@
 #include "cache/chunk_index.h"
 
 #include "base/block.h"
-#include "xet/record.h"
+#include "cache/chunks.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define READ_UNITS 256u /* 128 KiB of a map at a time */
-
-struct chunk_source {
-    int map_dir, file_dir;
-    const char *map_name, *file_name; /* behind the struct */
-    struct chunk_map_info info;
-    unsigned bad;
-};
+#define NOTES ".hf-pull" /* below a repository's folder in the cache */
+#define READ_UNITS 256u  /* 128 KiB of a map at a time */
 
 /* All runs but the last are full, so chunk i lies in run `run` + (i - base) / CHUNK_RUN_MAX. */
 struct stretch {
@@ -208,14 +202,14 @@ int chunk_index_add(struct chunk_index *ix, const struct chunk_index_file *f, st
 {
     uint8_t unit[CHUNK_MAP_UNIT];
     struct chunk_map_info info;
-    struct stat st, map;
+    struct stat st = { 0 }, map;
     AUTO(fd_closep) int fd = io_openat(f->map_dir, f->map_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0 || io->fstat(fd, &map) < 0 || io_pread_all(fd, unit, sizeof unit, 0, NULL) != HFP_OK ||
         chunk_map_decode(&info, unit) != HFP_OK)
         return HFP_OK;
     bool there = io->fstatat(f->file_dir, f->file_name, &st, 0) == 0 && S_ISREG(st.st_mode);
-    if (!there ||
-        (f->recorded ? info.sealed_runs > 0 : info.sealed_runs == 0 || (uint64_t)st.st_size != info.size_bytes))
+    uint64_t size_bytes = f->recorded ? f->size_bytes : (uint64_t)st.st_size;
+    if (!there || info.size_bytes != size_bytes || (info.sealed_runs == 0) != (f->recorded != NULL))
         return HFP_OK;
     struct chunk_source *s = new_source(ix, f);
     if (!s)
@@ -226,29 +220,62 @@ int chunk_index_add(struct chunk_index *ix, const struct chunk_index_file *f, st
     return add_runs(ix, f, fd, info.sealed_runs ? MIN(runs, info.sealed_runs) : runs, err);
 }
 
+/* Beside a local folder the cache's receipts are not the store's: so by the folder of the repository. */
 int chunk_index_add_blobs(struct chunk_index *ix, const struct store *s, struct hfp_err *err)
 {
-    if (s->is_local || s->blobs < 0 || s->receipts < 0)
-        return HFP_OK;
-    int again = io_openat(s->receipts, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
+    int notes = s->repo_dir < 0 || s->blobs < 0 ? -1 : io_openat(s->repo_dir, NOTES, O_RDONLY | O_DIRECTORY, 0);
+    AUTO(dir_closep) DIR *list = notes < 0 ? NULL : io->fdopendir(notes);
     if (!list) {
-        fd_closep(&again);
+        fd_closep(&notes);
         return HFP_OK;
     }
     int rc = HFP_OK;
     for (struct dirent *e; !rc && (e = io->readdir(list));) {
-        char etag[65];
+        char etag[65], map[CHUNKS_NAME_MAX + sizeof NOTES];
         size_t n = strspn(e->d_name, "0123456789abcdef");
         if ((n != 40 && n != 64) || strcmp(e->d_name + n, ".chunks") != 0)
             continue;
         snprintf(etag, sizeof etag, "%.*s", (int)n, e->d_name);
+        snprintf(map, sizeof map, NOTES "/%s.chunks", etag);
         struct chunk_index_file f = {
-            .map_dir = s->receipts, .file_dir = s->blobs, .map_name = e->d_name, .file_name = etag
+            .map_dir = s->repo_dir, .file_dir = s->blobs, .map_name = map, .file_name = etag
         };
         rc = chunk_index_add(ix, &f, err);
     }
     return rc;
+}
+
+int chunk_index_add_place(struct chunk_index *ix, const struct place *p, struct hfp_err *err)
+{
+    char name[CHUNKS_NAME_MAX];
+    if (p->store->receipts < 0)
+        return HFP_OK;
+    chunks_sealed_name(name, p);
+    struct chunk_index_file f = {
+        .map_dir = p->store->receipts, .file_dir = p->final_dir, .map_name = name, .file_name = p->final_name
+    };
+    return chunk_index_add(ix, &f, err);
+}
+
+void chunk_index_merge(struct chunk_index *ix, struct chunk_index *from)
+{
+    uint32_t base = ix ? ix->sources : 0;
+    struct chunk_source **more = ix && from && from->sources > 0 && base + from->sources <= CHUNK_SOURCES_MAX
+                                     ? realloc(ix->source, (base + from->sources) * sizeof(struct chunk_source *))
+                                     : NULL;
+    if (more) {
+        ix->source = more;
+        memcpy(more + base, from->source, from->sources * sizeof(struct chunk_source *));
+        ix->sources += from->sources;
+        from->sources = 0;
+        for (uint32_t i = 0; i < from->count; i++) {
+            struct stretch s = from->stretch[i];
+            s.source += base;
+            add_stretch(ix, &s, NULL);
+        }
+        chunk_index_ready(ix);
+    }
+    chunk_index_free(from);
 }
 
 uint32_t chunk_index_stretches(const struct chunk_index *ix)
@@ -311,65 +338,4 @@ void chunk_index_forget(struct chunk_index *ix, struct chunk_source *source, con
         return;
     ix->stretch[ix->count++] = rest;
     chunk_index_ready(ix);
-}
-
-/* ---- reading ---- */
-
-void chunk_reader_begin(struct chunk_reader *r, const struct chunk_hit *hit)
-{
-    const struct chunk_source *s = hit->source;
-    *r = (struct chunk_reader){ .hit = *hit };
-    r->map = io_openat(s->map_dir, s->map_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    /* A blob may be a link into a shared store; what it leads to is hashed as any other. */
-    r->file = io_openat(s->file_dir, s->file_name, O_RDONLY | O_NONBLOCK, 0);
-}
-
-void chunk_reader_end(struct chunk_reader *r)
-{
-    fd_closep(&r->map);
-    fd_closep(&r->file);
-}
-
-/* The run with the next chunk. The map may be another one by now: then it says something else. */
-static int load_run(struct chunk_reader *r, struct hfp_err *err)
-{
-    const struct chunk_hit *h = &r->hit;
-    uint8_t unit[CHUNK_MAP_UNIT];
-    if (r->run_number == h->run)
-        return HFP_OK;
-    int rc = io_pread_all(r->map, unit, sizeof unit, h->run * CHUNK_MAP_UNIT, err);
-    if (rc)
-        return rc;
-    if (chunk_run_decode(&r->run, unit, &h->source->info) != HFP_OK || h->run_at >= r->run.count ||
-        r->run.first_index + h->run_at != h->index || !xet_hash_equal(&r->run.xorb, &h->xorb))
-        return err_set(err, HFP_E_CORRUPT, "%s has changed", h->source->map_name);
-    r->run_number = h->run;
-    return HFP_OK;
-}
-
-int chunk_reader_next(struct chunk_reader *r, uint8_t plain[XET_CHUNK_MAX], uint32_t *bytes, struct xet_hash *hash,
-                      struct hfp_err *err)
-{
-    struct chunk_hit *h = &r->hit;
-    if (r->map < 0 || r->file < 0)
-        return err_set(err, HFP_E_NO_FILE, "%s or its map is gone", h->source->file_name);
-    int rc = load_run(r, err);
-    if (rc)
-        return rc;
-    *bytes = r->run.chunk[h->run_at].bytes;
-    /* Plain reads: the bytes pass through our hands for their hash, and later for that of the whole file, so a clone of
-     * the extents would save none of the reading, and of the writing only what lies in whole file system blocks. */
-    rc = io_pread_all(r->file, plain, *bytes, chunk_run_offset(&r->run, h->run_at), err);
-    if (rc)
-        return rc;
-    xet_hash_chunk(hash, plain, *bytes);
-    if (!xet_hash_equal(hash, &r->run.chunk[h->run_at].hash))
-        return err_set(err, HFP_E_CONTENT, "a chunk of %s has changed on the disk", h->source->file_name);
-    h->index++;
-    h->count--;
-    if (++h->run_at == CHUNK_RUN_MAX) {
-        h->run_at = 0;
-        h->run++;
-    }
-    return HFP_OK;
 }

@@ -1,13 +1,13 @@
 /* cache/chunk_index.h: which chunks of which xorbs lie somewhere on this disk, by the chunk maps of files that are here.
  *
  * In memory are stretches, not chunks: one entry (56 bytes) for all runs of a map that follow one another in file and xorb;
- * lengths and hashes are read from the map when they are needed. A fresh file has one a xorb: 1 TB takes 1 MB. When there are
- * more than CHUNK_STRETCHES_MAX, the shortest go. With CHUNK_SOURCES_MAX names: 15 MiB at the most.
+ * lengths and hashes are read from the map when they are needed. A fresh file has one a xorb: 1 TB takes 1 MB. When
+ * there are more than CHUNK_STRETCHES_MAX, the shortest go. With CHUNK_SOURCES_MAX names: 15 MiB at the most.
  *
- * A map is a claim. chunk_reader_next() gives a chunk only after its bytes have given its hash; what does not is told back
- * with chunk_index_forget(), so that nobody looks there again.
- * Threads: filled by one worker before anyone asks. Then find, holds and forget are the loop's; readers run on workers and use
- * only their hit, whose source lives as long as the index. */
+ * A map is a claim. A chunk is believed when its bytes have given its hash (cache/chunk_reader.h); what does not is told
+ * back with chunk_index_forget(), so that nobody looks there again.
+ * Threads: filled by one worker before anyone asks; then find, holds, merge and forget are the loop's. A hit names its
+ * source, which lives as long as the index: a reader on a worker uses nothing else of it. */
 #ifndef HFP_CACHE_CHUNK_INDEX_H
 #define HFP_CACHE_CHUNK_INDEX_H
 
@@ -19,22 +19,35 @@
 #define CHUNK_SOURCE_BAD_MAX 8u /* chunks of a file that are not what its map says: then nothing of it is believed */
 
 struct chunk_index;
-struct chunk_source;
+
+/* A file and its map, in the folders they lie in. A reader on a worker uses it: all but `bad` stays as it is. */
+struct chunk_source {
+    int map_dir, file_dir;            /* of who made the index */
+    const char *map_name, *file_name; /* behind the struct */
+    struct chunk_map_info info;
+    unsigned bad; /* the loop's: chunks that were not what the map says */
+};
 
 int chunk_index_new(struct chunk_index **out, struct hfp_err *err);
 void chunk_index_free(struct chunk_index *ix); /* NULL is fine */
 
 /* A map and the file it speaks of; the folders stay open as long as the index. recorded: of an open map, a bit per block
- * of the file that is on the disk; NULL: the map must be sealed. What is no map of a file of that size adds nothing. */
+ * of the file, of size_bytes, that is on the disk; NULL: the map must be sealed, and the size is that of the file
+ * there. What is no map of a file of that size adds nothing. */
 struct chunk_index_file {
     int map_dir, file_dir;
     const char *map_name, *file_name;
     const uint8_t *recorded;
+    uint64_t size_bytes; /* with recorded */
 };
 int chunk_index_add(struct chunk_index *ix, const struct chunk_index_file *f, struct hfp_err *err);
-/* All sealed maps of a repository's cache whose blob is there. Not for --local-dir, where a map does not say its file. */
+/* All sealed maps of a repository's cache whose blob is there. */
 int chunk_index_add_blobs(struct chunk_index *ix, const struct store *s, struct hfp_err *err);
+/* The sealed map of the file at a place, if there is one. At a place that is no blob it does not say whose it is. */
+int chunk_index_add_place(struct chunk_index *ix, const struct place *p, struct hfp_err *err);
 void chunk_index_ready(struct chunk_index *ix); /* all is added */
+/* All of `from`, which is freed: maps of files that came meanwhile. On the loop. */
+void chunk_index_merge(struct chunk_index *ix, struct chunk_index *from);
 uint32_t chunk_index_stretches(const struct chunk_index *ix);
 
 /* Chunks of one xorb that follow one another in a file. */
@@ -52,19 +65,5 @@ uint32_t chunk_index_holds(const struct chunk_index *ix, const struct xet_hash *
 /* This chunk is not there. whole: nor is anything else of its file. */
 void chunk_index_forget(struct chunk_index *ix, struct chunk_source *source, const struct xet_hash *xorb,
                         uint32_t index, bool whole);
-
-/* Reads the chunks of a hit, one after another. On one worker. */
-struct chunk_reader {
-    struct chunk_hit hit;
-    int map, file;
-    uint64_t run_number; /* in run; 0: none yet */
-    struct chunk_run run;
-};
-void chunk_reader_begin(struct chunk_reader *r, const struct chunk_hit *hit);
-void chunk_reader_end(struct chunk_reader *r);
-/* The next chunk, proved by its hash. HFP_E_CONTENT: other bytes lie there (*bytes of them are missing). Anything else: the
- * source is of no use. Not after hit.count chunks. */
-int chunk_reader_next(struct chunk_reader *r, uint8_t plain[XET_CHUNK_MAX], uint32_t *bytes, struct xet_hash *hash,
-                      struct hfp_err *err);
 
 #endif

@@ -291,7 +291,9 @@ static int sort_runs(struct key **out, uint64_t *n, const struct chunks *c, stru
 {
     struct chunk_run run;
     *n = 0;
-    struct key *keys = c->runs <= CHUNKS_RUNS_MAX ? malloc((size_t)(c->runs + 1) * sizeof *keys) : NULL;
+    if (c->runs > CHUNKS_RUNS_MAX)
+        return err_set(err, HFP_E_SHORT, "it would have more than %" PRIu64 " runs of chunks", CHUNKS_RUNS_MAX);
+    struct key *keys = malloc((size_t)(c->runs + 1) * sizeof *keys);
     if (!keys)
         return err_nomem(err);
     for (uint64_t i = 1; i <= c->runs; i++)
@@ -305,7 +307,7 @@ static int sort_runs(struct key **out, uint64_t *n, const struct chunks *c, stru
 int chunks_seal(struct chunks *c, const struct place *p, struct hfp_err *err)
 {
     AUTO_FREE struct key *keys = NULL;
-    char name[CHUNKS_NAME_MAX], tmp[CHUNKS_NAME_MAX + 8];
+    char name[CHUNKS_NAME_MAX], tmp[CHUNKS_NAME_MAX + 16];
     uint64_t n;
     int dir = p->store->receipts;
     if (c->broken || dir < 0)
@@ -318,8 +320,8 @@ int chunks_seal(struct chunks *c, const struct place *p, struct hfp_err *err)
     if (c->copies)
         qsort(c->copy, c->copies, sizeof *c->copy, by_to);
     chunks_sealed_name(name, p);
-    snprintf(tmp, sizeof tmp, "%s.tmp", name);
-    AUTO(fd_closep) int fd = io_openat(dir, tmp, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
+    io_tmp_name(tmp, sizeof tmp, name);
+    AUTO(fd_closep) int fd = io_openat(dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
     if (fd < 0)
         return err_sys(err, HFP_E_IO, errno, "create %s", tmp);
     struct sealing s = { .c = c, .info = c->info, .fd = fd };

@@ -27,8 +27,8 @@ void chunks_add(struct chunks *c, const struct chunk_place *place);
 /* The same bytes, chunk for chunk, were written before, at `from`. Known to this process alone. */
 void chunks_copied(struct chunks *c, uint64_t from, uint64_t to, uint64_t bytes);
 
-/* Writes the sealed map of the place. HFP_E_SHORT: chunks are missing, or a write had failed. HFP_E_CONTENT: all of them
- * together are not the file of that name in Xet. */
+/* Writes the sealed map of the place. HFP_E_SHORT: chunks are missing, a write had failed, or there are more
+ * than CHUNKS_RUNS_MAX. HFP_E_CONTENT: all of them together are not the file of that name in Xet. */
 int chunks_seal(struct chunks *c, const struct place *p, struct hfp_err *err);
 /* <etag>.chunks, or <sha1 of final_name>.chunks, among the receipts. */
 void chunks_sealed_name(char out[CHUNKS_NAME_MAX], const struct place *p);

@@ -60,6 +60,7 @@ static struct hfp_cached_revision *revision_of(const struct inventory *v)
     return &v->cache->repo[v->repo].revision[v->revision];
 }
 
+/* A file whose times alone have changed may be right: only reading it would tell. */
 static enum hfp_trust trust_of(const struct inventory *v, const struct snapshot_file *f)
 {
     struct receipt_look look;
@@ -70,9 +71,9 @@ static enum hfp_trust trust_of(const struct inventory *v, const struct snapshot_
     if (!f->in_blobs || content_id_parse(&id, f->etag) || !(p = calloc(1, sizeof *p)))
         return HFP_TRUST_UNPROVED;
     place_of(p, v->store, &id, (uint64_t)f->st.st_size, NULL, NULL);
-    if (receipt_look(&look, p, NULL) || look.verdict == RECEIPT_ABSENT || look.verdict == RECEIPT_COPIED)
-        return HFP_TRUST_UNPROVED;
-    return look.verdict == RECEIPT_HOLDS ? HFP_TRUST_PROVED : HFP_TRUST_DAMAGED;
+    if (receipt_look(&look, p, NULL) == HFP_OK && look.verdict == RECEIPT_HOLDS)
+        return HFP_TRUST_PROVED;
+    return look.other_length ? HFP_TRUST_DAMAGED : HFP_TRUST_UNPROVED;
 }
 
 static bool is_own(const struct inventory *v, const struct snapshot_file *f)
@@ -260,7 +261,8 @@ static int read_names(struct names *out, int hub, struct hfp_err *err)
         fd_closep(&again);
         return err_sys(err, HFP_E_IO, saved, "read the hub folder");
     }
-    for (struct dirent *e; (e = io->readdir(list));) {
+    int rc = HFP_OK;
+    for (struct dirent *e; (e = io_readdir(list, &rc, err, "the hub folder"));) {
         struct stat st;
         if (!strstr(e->d_name, "--") || out->n > REPOS_MAX || io->fstatat(hub, e->d_name, &st, 0) < 0 ||
             !S_ISDIR(st.st_mode))
@@ -275,7 +277,7 @@ static int read_names(struct names *out, int hub, struct hfp_err *err)
     }
     if (out->n)
         qsort(out->name, out->n, sizeof *out->name, by_name);
-    return HFP_OK;
+    return rc;
 }
 
 static int list_all(struct inventory *v, const char *hub_cache, int hub, struct hfp_err *err)

@@ -110,9 +110,11 @@ static void make_name(char out[192], const struct place *p, const char *suffix, 
     snprintf(out, 192, "%s%s%s.%s", p->part_base, suffix[0] ? "." : "", suffix, kind);
 }
 
-static bool stat_regular(int dir, const char *name, struct stat *st)
+static int stat_regular(bool *is, int dir, const char *name, struct stat *st, struct hfp_err *err)
 {
-    return io->fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st->st_mode);
+    int failed = io->fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) < 0 ? errno : 0;
+    *is = !failed && S_ISREG(st->st_mode);
+    return io_damaged(failed) ? err_sys(err, HFP_E_IO, failed, "stat %s", name) : HFP_OK;
 }
 
 static bool data_taken(const struct finder *f, const char *data)
@@ -131,25 +133,30 @@ static void set_sizes(struct leftover *l, const struct stat *st)
 
 /* Which data a digests file speaks of: the same suffix, or, when a claim was killed between its two renames, the one
  * its header still names. */
-static void find_data(struct finder *f, struct leftover *l, const char *suffix)
+static int find_data(struct finder *f, struct leftover *l, const char *suffix, struct hfp_err *err)
 {
     struct stat st;
     char other[192];
+    bool is;
     make_name(l->data, f->p, suffix, "incomplete");
-    if (stat_regular(f->dir, l->data, &st)) {
+    int rc = stat_regular(&is, f->dir, l->data, &st, err);
+    if (is)
         set_sizes(l, &st);
-        return;
-    }
-    l->data[0] = 0;
-    if (l->damaged || l->closed)
-        return;
+    else
+        l->data[0] = 0;
+    if (rc || is || l->damaged || l->closed)
+        return rc;
     make_name(other, f->p, l->info.data_suffix, "digests");
     bool has_own = l->info.data_suffix[0] && strcmp(l->info.data_suffix, suffix) != 0 && io_exists(f->dir, other);
     make_name(other, f->p, l->info.data_suffix, "incomplete");
-    if (!has_own && !data_taken(f, other) && stat_regular(f->dir, other, &st)) {
+    if (has_own || data_taken(f, other))
+        return HFP_OK;
+    rc = stat_regular(&is, f->dir, other, &st, err);
+    if (is) {
         memcpy(l->data, other, sizeof l->data);
         set_sizes(l, &st);
     }
+    return rc;
 }
 
 static void count_guesses(struct finder *f, struct leftover *l, uint64_t upto_bytes)
@@ -188,10 +195,8 @@ static int judge_digests(struct finder *f, struct leftover *l, const char *suffi
     l->damaged = rc == HFP_E_CORRUPT || rc == HFP_E_VERSION;
     l->closed =
         rc && (why.sys_errno == EACCES || why.sys_errno == EPERM || why.sys_errno == ELOOP || why.sys_errno == ENOENT);
-    if (l->damaged || l->closed) {
-        find_data(f, l, suffix);
-        return HFP_OK; /* and no word in err: a caller may read it as a failure */
-    }
+    if (l->damaged || l->closed)
+        return find_data(f, l, suffix, err); /* why not is no word for err: a caller may read it as a failure */
     if (rc) {
         if (err)
             *err = why;
@@ -200,22 +205,25 @@ static int judge_digests(struct finder *f, struct leftover *l, const char *suffi
     l->info = *digests_info(d);
     l->damaged = !content_id_equal(&l->info.id, &f->p->id) || l->info.size_bytes != f->p->size_bytes;
     l->alive = !l->damaged && owner_alive(f, &l->info.owner);
-    find_data(f, l, suffix);
-    if (!l->damaged)
+    rc = find_data(f, l, suffix, err);
+    if (!rc && !l->damaged)
         rc = count_recorded(l, d, err);
     digests_close(d);
     return rc;
 }
 
 /* Bytes nobody recorded: what other tools left, or a partial whose digests are of no use. */
-static void judge_data(struct finder *f, struct leftover *l)
+static int judge_data(struct finder *f, struct leftover *l, struct hfp_err *err)
 {
     struct stat st;
-    if (!l->data[0] || !stat_regular(f->dir, l->data, &st))
-        return;
+    bool is = false;
+    int rc = l->data[0] ? stat_regular(&is, f->dir, l->data, &st, err) : HFP_OK;
+    if (!is)
+        return rc;
     set_sizes(l, &st);
     l->alive = !leftovers_quiet(&st, f->unix_s) && !locks_work(f);
     count_guesses(f, l, f->p->size_bytes);
+    return HFP_OK;
 }
 
 static int each_name(struct finder *f, bool want_data, struct hfp_err *err)
@@ -227,8 +235,8 @@ static int each_name(struct finder *f, bool want_data, struct hfp_err *err)
         fd_closep(&again);
         return err_sys(err, HFP_E_IO, saved, "read the folder of partials");
     }
-    struct dirent *e;
-    while (f->n < LEFTOVERS_MAX && (e = io->readdir(list))) {
+    int rc = HFP_OK;
+    for (struct dirent *e; f->n < LEFTOVERS_MAX && (e = io_readdir(list, &rc, err, "the folder of partials"));) {
         char suffix[9];
         bool is_data = false;
         if (!name_parts(e->d_name, f->p->part_base, suffix, &is_data) || is_data != want_data ||
@@ -237,16 +245,16 @@ static int each_name(struct finder *f, bool want_data, struct hfp_err *err)
         struct leftover *l = &f->items[f->n];
         memset(l, 0, sizeof *l);
         snprintf(is_data ? l->data : l->digests, sizeof l->data, "%.191s", e->d_name);
-        int rc = is_data ? HFP_OK : judge_digests(f, l, suffix, err);
+        rc = is_data ? HFP_OK : judge_digests(f, l, suffix, err);
+        if (!rc && (is_data || l->damaged))
+            rc = judge_data(f, l, err);
         if (rc)
             return rc;
         if (!is_data && !l->damaged && l->data[0] && l->info.adopted_blocks)
             count_guesses(f, l, l->info.adopted_blocks * BLOCK_BYTES);
-        if (is_data || l->damaged)
-            judge_data(f, l);
         f->n++;
     }
-    return HFP_OK;
+    return rc;
 }
 
 int leftovers_find(struct leftover **out, size_t *n, const struct place *p, int dir, bool locked, int64_t unix_s,

@@ -1,6 +1,7 @@
 /* cache/leftovers.h: what earlier runs and other tools left for one place, and who still writes it.
  *
- * Reads only. One pass over the folder; the caller frees nothing but the array itself. Used by partial.c alone. */
+ * Reads only. One pass over the folder; the caller frees nothing but the array itself. For the rooms of a partial
+ * (cache/partial*.c, sweep.c). Blocking: on workers. */
 #ifndef HFP_CACHE_LEFTOVERS_H
 #define HFP_CACHE_LEFTOVERS_H
 

@@ -141,6 +141,18 @@ static const char *path_keep(struct listing *l, const char *path)
     return kept;
 }
 
+/* The last that was kept: pages that are taken back, again and again, must not fill the arena. */
+static void path_drop(struct listing *l, const char *path)
+{
+    struct paths_block *b = l->paths;
+    l->paths_bytes -= strlen(path) + 1;
+    b->used = (size_t)(path - b->bytes);
+    if (b->used == 0) {
+        l->paths = b->older;
+        free(b);
+    }
+}
+
 static int refuse(struct hfp_err *err, const char *path, const char *why)
 {
     char shown[160];
@@ -181,8 +193,10 @@ void listing_rewind(struct listing *l, size_t count)
     assert(!l->order && count <= l->count);
     /* Last in, first out: then an emptied slot never parts a file from the place its hash points to. */
     while (l->count > count) {
-        uint32_t tag, *slot = slot_of(l, file_at(l, l->count - 1)->path, &tag);
+        const char *path = file_at(l, l->count - 1)->path;
+        uint32_t tag, *slot = slot_of(l, path, &tag);
         *slot = 0;
+        path_drop(l, path);
         l->count--;
     }
 }

@@ -36,6 +36,8 @@ const struct listed_file *listing_find(const struct listing *l, const char *path
 
 /* HFP_E_NO_FILE: not there. Any doubt about it (version, hash, name): HFP_E_CORRUPT, and the caller asks the Hub. */
 int trees_read(struct listing **out, const struct store *s, const char *commit, struct hfp_err *err);
+/* The same out of the hub cache, beside a local folder that has none. */
+int trees_read_beside(struct listing **out, const struct store *s, const char *commit, struct hfp_err *err);
 /* From a sealed, complete, unfiltered listing. HFP_OK without a word when the store is not writable. */
 int trees_write(const struct store *s, const char *commit, const struct listing *l, struct hfp_err *err);
 

@@ -1,7 +1,6 @@
-#include "cache/partial.h"
+#include "cache/partial_inside.h"
 
 #include "cache/leftovers.h"
-#include "cache/receipt.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ static void suffix_of(char out[9], const struct place *p, const char *data)
     snprintf(out, 9, "%.8s", plain ? "" : data + base);
 }
 
-static int open_data(int dir, const char *name, int flags)
+int partial_open_data(int dir, const char *name, int flags)
 {
     return io_openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | flags, 0666);
 }
@@ -44,7 +43,7 @@ static int claim_small(struct partial *pt, const struct place *p, int64_t unix_s
     snprintf(suffix, sizeof suffix, "%.8s", p->etag);
     set_names(pt, p, suffix);
     for (int i = 0; i < CLAIM_TRIES; i++) {
-        pt->fd = open_data(pt->dir, pt->name, O_CREAT | O_EXCL);
+        pt->fd = partial_open_data(pt->dir, pt->name, O_CREAT | O_EXCL);
         if (pt->fd >= 0)
             return HFP_OK;
         struct stat st;
@@ -68,7 +67,7 @@ static int claim_small(struct partial *pt, const struct place *p, int64_t unix_s
 static int claim_fresh(struct partial *pt, const struct place *p, struct digests_info *info, struct hfp_err *err)
 {
     char suffix[9];
-    store_salt(suffix);
+    io_salt(suffix);
     set_names(pt, p, suffix);
     snprintf(info->data_suffix, sizeof info->data_suffix, "%s", suffix);
     int rc = digests_create(&pt->digests, pt->dir, pt->digests_name, info, err);
@@ -76,7 +75,7 @@ static int claim_fresh(struct partial *pt, const struct place *p, struct digests
         pt->name[0] = pt->digests_name[0] = pt->chunks_name[0] = 0;
         return rc;
     }
-    pt->fd = open_data(pt->dir, pt->name, O_CREAT | O_EXCL);
+    pt->fd = partial_open_data(pt->dir, pt->name, O_CREAT | O_EXCL);
     if (pt->fd < 0)
         return err_sys(err, HFP_E_IO, errno, "create %s", pt->name);
     store_adopt_owner(pt->store, pt->dir, pt->name);
@@ -143,10 +142,10 @@ static int take(struct partial *pt, const struct place *p, const struct leftover
                 struct hfp_err *err)
 {
     char suffix[9];
-    store_salt(suffix);
+    io_salt(suffix);
     set_names(pt, p, suffix);
     bool guess = l->damaged || !l->digests[0];
-    pt->fd = open_data(pt->dir, l->data, 0);
+    pt->fd = partial_open_data(pt->dir, l->data, 0);
     if (pt->fd < 0 && (errno == EACCES || errno == EPERM || errno == ELOOP))
         return HFP_E_FORBIDDEN;
     if (pt->fd < 0)
@@ -257,7 +256,7 @@ static int claim_once(struct partial *pt, const struct place *p, struct digests_
 }
 
 /* What the claimed files hold, as bits. */
-static int fill_bits(struct partial *pt, struct hfp_err *err)
+int partial_fill_bits(struct partial *pt, struct hfp_err *err)
 {
     struct stat st;
     size_t bytes = (size_t)((pt->blocks + 7) / 8);
@@ -302,112 +301,7 @@ static int claim_large(struct partial *pt, const struct place *p, const char *co
         rc = claim_once(pt, p, &info, unix_s, err);
     if (rc == HFP_E_AGAIN)
         rc = err_set(err, HFP_E_LOCKED, "the partials of %s change under our hands", p->etag);
-    return rc ? rc : fill_bits(pt, err);
-}
-
-/* The digests of the receipt become those of the partial: whoever hashes the file next finds the bad blocks by them. */
-static int inherit_digests(struct partial *pt, const struct place *p, struct hfp_err *err)
-{
-    struct digests *receipt = NULL;
-    if (receipt_open(&receipt, p, NULL) != HFP_OK)
-        return HFP_OK;
-    int rc = HFP_OK;
-    for (uint64_t b = 0; !rc && b < pt->blocks; b++) {
-        uint8_t entry[1][BLAKE3_BYTES];
-        static const uint8_t absent[BLAKE3_BYTES];
-        rc = digests_get(receipt, b, 1, entry, err);
-        if (!rc && memcmp(entry[0], absent, sizeof absent) != 0)
-            rc = digests_set(pt->digests, b, entry[0], err);
-    }
-    digests_close(receipt);
-    return rc;
-}
-
-/* The payload of a shared store is never touched, and another file system gives nothing by rename. */
-static int copy_damaged(struct partial *pt, const struct place *p, uint64_t bytes, const atomic_bool *stop,
-                        struct hfp_err *err)
-{
-    AUTO_FREE uint8_t *buf = malloc(BLOCK_BYTES);
-    AUTO(fd_closep) int from = io_openat(p->final_dir, p->final_name, O_RDONLY | O_NONBLOCK, 0);
-    if (!buf)
-        return err_nomem(err);
-    if (from < 0)
-        return err_sys(err, HFP_E_IO, errno, "open the damaged %s", p->final_name);
-    for (uint64_t at = 0; at < bytes; at += BLOCK_BYTES) {
-        size_t n = (size_t)MIN(BLOCK_BYTES, bytes - at);
-        if (atomic_load(stop))
-            return err_set(err, HFP_E_CANCELLED, "cancelled");
-        if (io_pread_all(from, buf, n, at, NULL) != HFP_OK)
-            continue; /* a hole: fetched like anything that is not there */
-        int rc = io_pwrite_all(pt->fd, buf, n, at, err);
-        if (rc)
-            return err_wrap(err, "copy the damaged %s", p->final_name);
-    }
-    return HFP_OK;
-}
-
-/* The fresh partial that was claimed for it gets the damaged file's bytes, by rename where that can be. */
-static int move_damaged(struct partial *pt, const struct place *p, uint64_t bytes, const atomic_bool *stop,
-                        struct hfp_err *err)
-{
-    if (io->renameat(p->final_dir, p->final_name, pt->dir, pt->name) < 0)
-        return errno == EXDEV ? copy_damaged(pt, p, MIN(p->size_bytes, bytes), stop, err)
-                              : err_sys(err, HFP_E_IO, errno, "move the damaged %s aside", p->final_name);
-    fd_closep(&pt->fd);
-    pt->fd = open_data(pt->dir, pt->name, 0);
-    if (pt->fd < 0)
-        return err_sys(err, HFP_E_IO, errno, "open %s", pt->name);
-    if (bytes > p->size_bytes && io->ftruncate(pt->fd, (off_t)p->size_bytes) < 0)
-        return err_sys(err, HFP_E_IO, errno, "shorten %s", pt->name);
-    snprintf(pt->adopted_from, sizeof pt->adopted_from, "%.*s", (int)sizeof pt->adopted_from - 1, p->final_name);
-    return HFP_OK;
-}
-
-static int fill_damaged(struct partial *pt, const struct place *p, const struct stat *st, const atomic_bool *stop,
-                        struct hfp_err *err)
-{
-    struct digests_info info = *digests_info(pt->digests);
-    info.adopted_blocks = pt->blocks; /* before the bytes arrive: after a kill they are a guess, never a fact */
-    int rc = digests_set_info(pt->digests, &info, err);
-    if (!rc)
-        rc = inherit_digests(pt, p, err);
-    if (!rc && S_ISLNK(st->st_mode))
-        rc = copy_damaged(pt, p, MIN(p->size_bytes, (uint64_t)st->st_size), stop, err);
-    else if (!rc)
-        rc = move_damaged(pt, p, (uint64_t)st->st_size, stop, err);
-    if (!rc && p->store->receipts >= 0)
-        io->unlinkat(p->store->receipts, p->receipt_name, 0);
-    free(ptr_steal(&pt->recorded));
-    free(ptr_steal(&pt->guessed));
-    pt->recorded_blocks = pt->guessed_blocks = 0;
-    return rc ? rc : fill_bits(pt, err);
-}
-
-/* Its kind is that of the name, a link or not; its size that of the file. */
-static bool look_damaged(struct stat *out, const struct place *p)
-{
-    struct stat file;
-    if (blocks_of(p->size_bytes) <= 1 || io->fstatat(p->final_dir, p->final_name, out, AT_SYMLINK_NOFOLLOW) < 0 ||
-        io->fstatat(p->final_dir, p->final_name, &file, 0) < 0 || !S_ISREG(file.st_mode))
-        return false;
-    out->st_size = file.st_size;
-    return true;
-}
-
-int partial_demote(struct partial **out, const struct place *p, const char *commit, int64_t unix_s,
-                   const atomic_bool *stop, struct hfp_err *err)
-{
-    struct stat st;
-    struct partial *pt = NULL;
-    bool there = look_damaged(&st, p);
-    int rc = partial_claim(&pt, p, commit, false, unix_s, err);
-    if (!rc && there && pt->recorded_blocks == 0) /* a partial with proved blocks is worth more than a damaged file */
-        rc = fill_damaged(pt, p, &st, stop, err);
-    if (rc)
-        partial_close(pt, true);
-    else
-        *out = pt;
-    return rc;
+    return rc ? rc : partial_fill_bits(pt, err);
 }
 
 int partial_claim(struct partial **out, const struct place *p, const char *commit, bool force, int64_t unix_s,

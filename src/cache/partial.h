@@ -2,9 +2,11 @@
  *
  * Names: <base>.<8 hex>.incomplete and beside it <base>.<8 hex>.digests. The caller holds the lock of the place (or
  * locks are void). Claim by rename: a dead owner's digests file is renamed to a fresh suffix (atomic: one wins), then
- * its data; an open chunk map follows when it can. Foreign leftovers (<base>.incomplete of huggingface_hub 0.x-1.17, <base>.<8 hex>.incomplete without digests
- * of 1.18+) are taken over by rename as guesses. Several candidates: the one with most recorded blocks wins, the other
- * dead ones are removed by partial_sweep() after publishing. */
+ * its data; an open chunk map follows when it can. Foreign leftovers (<base>.incomplete of huggingface_hub 0.x-1.17,
+ * <base>.<8 hex>.incomplete without digests of 1.18+) are taken over by rename as guesses. Several candidates: the one
+ * with most recorded blocks wins, the other dead ones are removed by partial_sweep() after publishing.
+ * Blocking: on workers. Whoever claimed it owns it until partial_close(). Claim, demote, adopt and close are alone with it,
+ * and only they change the bitmaps; writes of blocks, each with its digests_set(), and syncs run beside one another. */
 #ifndef HFP_CACHE_PARTIAL_H
 #define HFP_CACHE_PARTIAL_H
 
@@ -51,8 +53,8 @@ struct partial_source {
     const atomic_bool *stop;
     _Atomic uint64_t *read_bytes; /* grows as it reads */
 };
-/* Copies what the source has and the partial has not, holes left out, and marks it as guessed. The source is only read. A kill
- * in the middle leaves guesses. Not for files of one block. HFP_E_CANCELLED when *stop. */
+/* Copies what the source has and the partial has not, holes left out, and marks it as guessed. The source is only read.
+ * A kill in the middle leaves guesses. Not for files of one block. HFP_E_CANCELLED when *stop. */
 int partial_adopt(struct partial *pt, const struct partial_source *from, struct hfp_err *err);
 /* What partial_claim would find, without touching anything: for plans and progress at the start. */
 struct partial_look {

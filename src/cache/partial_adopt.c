@@ -18,6 +18,19 @@ static uint64_t next_run(uint64_t *first, const struct partial *pt, const uint8_
     return n;
 }
 
+/* The header follows the copy: bytes without digests below its mark are guesses, also to who finds them after a kill.
+ * Where a file system knows no holes, what was not copied yet would look like such bytes. */
+#define MARK_EVERY 64u /* blocks; after a kill at most so many are copied again */
+
+static int mark_to(struct partial *pt, uint64_t blocks, struct hfp_err *err)
+{
+    struct digests_info info = *digests_info(pt->digests);
+    if (blocks <= info.adopted_blocks)
+        return HFP_OK;
+    info.adopted_blocks = blocks;
+    return digests_set_info(pt->digests, &info, err);
+}
+
 static int copy_block(struct partial *pt, const struct partial_source *from, uint64_t index, uint8_t *buf,
                       struct hfp_err *err)
 {
@@ -49,14 +62,14 @@ int partial_adopt(struct partial *pt, const struct partial_source *from, struct 
     if (io->fstat(from->fd, &st) < 0)
         return err_sys(err, HFP_E_IO, errno, "stat %s", from->name);
     leftovers_data_blocks(there, from->fd, MIN((uint64_t)st.st_size, pt->size_bytes), pt->size_bytes);
-    /* First of all the header: bytes without digests below this mark are guesses, also to who finds them after a kill. */
-    struct digests_info info = *digests_info(pt->digests);
-    info.adopted_blocks = MAX(info.adopted_blocks, blocks_of(MIN((uint64_t)st.st_size, pt->size_bytes)));
-    int rc = digests_set_info(pt->digests, &info, err);
+    int rc = HFP_OK;
     uint64_t first = 0;
     for (uint64_t n; !rc && (n = next_run(&first, pt, there)) > 0; first += n)
-        for (uint64_t i = 0; !rc && i < n; i++)
+        for (uint64_t i = 0; !rc && i < n; i++) {
             rc = copy_block(pt, from, first + i, buf, err);
+            if (!rc && ((i + 1) % MARK_EVERY == 0 || i + 1 == n))
+                rc = mark_to(pt, first + i + 1, err);
+        }
     if (!rc)
         snprintf(pt->adopted_from, sizeof pt->adopted_from, "%.*s", (int)sizeof pt->adopted_from - 1, from->name);
     return rc;

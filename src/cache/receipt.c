@@ -36,7 +36,8 @@ static bool has_blocks(const struct digests *d)
            memcmp(last[0], absent, sizeof absent) != 0;
 }
 
-int receipt_open(struct digests **out, const struct place *p, struct hfp_err *err)
+/* other_length: all fits but the length, and that is refused too. */
+static int open_of(struct digests **out, bool *other_length, const struct place *p, struct hfp_err *err)
 {
     struct digests *d = NULL;
     if (p->store->receipts < 0)
@@ -45,13 +46,28 @@ int receipt_open(struct digests **out, const struct place *p, struct hfp_err *er
     if (rc)
         return rc;
     const struct digests_info *info = digests_info(d);
-    if (!content_id_equal(&info->id, &p->id) || info->size_bytes != p->size_bytes ||
-        digests_proof(d)->proved_unix_s == 0) {
+    bool of_this = content_id_equal(&info->id, &p->id) && digests_proof(d)->proved_unix_s != 0;
+    *other_length = of_this && info->size_bytes != p->size_bytes;
+    if (!of_this || *other_length) {
         digests_close(d);
         return err_set(err, HFP_E_CORRUPT, "%s is not the receipt of this content", p->receipt_name);
     }
     *out = d;
     return HFP_OK;
+}
+
+int receipt_open(struct digests **out, const struct place *p, struct hfp_err *err)
+{
+    struct digests *d = NULL;
+    bool other_length;
+    int rc = open_of(&d, &other_length, p, err);
+    if (!rc && !has_blocks(d)) {
+        digests_close(d);
+        return err_set(err, HFP_E_NO_FILE, "%s has no digests of blocks", p->receipt_name);
+    }
+    if (!rc)
+        *out = d;
+    return rc;
 }
 
 /* Where a place goes by its path, the file of another revision may lie there, proved. */
@@ -79,7 +95,7 @@ int receipt_look(struct receipt_look *out, const struct place *p, struct hfp_err
     bool regular = S_ISREG(out->st.st_mode) && !out->other_revision;
     out->file_present = regular && (uint64_t)out->st.st_size == p->size_bytes;
     out->file_wrong_size = regular && !out->file_present;
-    int rc = regular ? receipt_open(&d, p, NULL) : HFP_E_NO_FILE;
+    int rc = regular ? open_of(&d, &out->other_length, p, NULL) : HFP_E_NO_FILE;
     if (rc)
         return rc == HFP_E_NOMEM ? err_nomem(err) : HFP_OK;
     out->verdict = compare(digests_proof(d), &out->st);
@@ -116,13 +132,13 @@ static int receipts_dir(int *out, int *own, const struct place *p, struct hfp_er
 static int write_whole(int dir, const struct place *p, const uint8_t head[DIGESTS_HEADER_BYTES],
                        const uint8_t (*blocks)[BLAKE3_BYTES], uint64_t count, struct hfp_err *err)
 {
-    char tmp[sizeof p->receipt_name + 8];
+    char tmp[sizeof p->receipt_name + 16];
     uint8_t small[DIGESTS_HEADER_BYTES + BLAKE3_BYTES]; /* one write for the many files of one block */
-    snprintf(tmp, sizeof tmp, "%s.tmp", p->receipt_name);
+    io_tmp_name(tmp, sizeof tmp, p->receipt_name);
     memcpy(small, head, DIGESTS_HEADER_BYTES);
     if (count)
         memcpy(small + DIGESTS_HEADER_BYTES, blocks[0], BLAKE3_BYTES);
-    AUTO(fd_closep) int fd = io_openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
+    AUTO(fd_closep) int fd = io_openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
     if (fd < 0)
         return err_sys(err, HFP_E_IO, errno, "create %s", tmp);
     int rc = io_pwrite_all(fd, small, count ? sizeof small : DIGESTS_HEADER_BYTES, 0, err);
@@ -130,8 +146,7 @@ static int write_whole(int dir, const struct place *p, const uint8_t head[DIGEST
         rc = io_pwrite_all(fd, blocks[1], (size_t)(count - 1) * BLAKE3_BYTES, sizeof small, err);
     if (!rc)
         rc = io_close(&fd, err, tmp);
-    /* ENOENT: another process that proved the same file wrote the same temporary file, and was quicker. */
-    if (!rc && io->renameat(dir, tmp, dir, p->receipt_name) < 0 && errno != ENOENT)
+    if (!rc && io->renameat(dir, tmp, dir, p->receipt_name) < 0)
         rc = err_sys(err, HFP_E_IO, errno, "rename %s", tmp);
     if (rc)
         io->unlinkat(dir, tmp, 0);
@@ -149,25 +164,21 @@ static int stat_final(struct stat *st, const struct place *p, struct hfp_err *er
     return HFP_OK;
 }
 
-int receipt_write(const struct place *p, const uint8_t (*blocks)[BLAKE3_BYTES], uint64_t count, int64_t unix_s,
-                  struct hfp_err *err)
+int receipt_write_of(const struct place *p, const struct stat *st, const uint8_t (*blocks)[BLAKE3_BYTES],
+                     uint64_t count, int64_t unix_s, struct hfp_err *err)
 {
     if (!p->store->writable)
         return HFP_OK;
-    struct stat st;
     int dir = -1;
     AUTO(fd_closep) int own = -1;
     struct hfp_err why = { 0 };
-    int rc = stat_final(&st, p, err);
-    if (rc)
-        return rc;
     struct digests_info info = { .id = p->id, .size_bytes = p->size_bytes };
-    struct digests_proof proof = proof_of(&st, unix_s);
+    struct digests_proof proof = proof_of(st, unix_s);
     uint8_t head[DIGESTS_HEADER_BYTES];
     digests_encode(head, &info, &proof);
     if (count != blocks_of(p->size_bytes))
         count = 0; /* digests of some blocks prove nothing about the others */
-    rc = receipts_dir(&dir, &own, p, &why);
+    int rc = receipts_dir(&dir, &own, p, &why);
     if (!rc)
         rc = write_whole(dir, p, head, blocks, blocks ? count : 0, &why);
     if (rc && refuses_writes(why.sys_errno))
@@ -177,13 +188,23 @@ int receipt_write(const struct place *p, const uint8_t (*blocks)[BLAKE3_BYTES], 
     return rc;
 }
 
+int receipt_write(const struct place *p, const uint8_t (*blocks)[BLAKE3_BYTES], uint64_t count, int64_t unix_s,
+                  struct hfp_err *err)
+{
+    struct stat st;
+    if (!p->store->writable)
+        return HFP_OK;
+    int rc = stat_final(&st, p, err);
+    return rc ? rc : receipt_write_of(p, &st, blocks, count, unix_s, err);
+}
+
 /* When blobs/ and .hf-pull/ lie on two file systems. */
 static int copy_receipt(const struct place *p, const struct digests *d, struct hfp_err *err)
 {
-    char tmp[sizeof p->receipt_name + 8];
+    char tmp[sizeof p->receipt_name + 16];
     uint8_t head[DIGESTS_HEADER_BYTES], entries[COPY_ENTRIES][BLAKE3_BYTES];
-    snprintf(tmp, sizeof tmp, "%s.tmp", p->receipt_name);
-    AUTO(fd_closep) int fd = io_openat(p->store->receipts, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
+    io_tmp_name(tmp, sizeof tmp, p->receipt_name);
+    AUTO(fd_closep) int fd = io_openat(p->store->receipts, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
     if (fd < 0)
         return err_sys(err, HFP_E_IO, errno, "create %s", tmp);
     digests_encode(head, digests_info(d), digests_proof(d));

@@ -81,7 +81,7 @@ int ref_prepare(const struct store *s, const char *revision, struct hfp_err *err
 
 int ref_write(const struct store *s, const char *revision, const char *commit, struct hfp_err *err)
 {
-    char name[REF_NAME_MAX], tmp[64], old[COMMIT_HEX + 1];
+    char name[REF_NAME_MAX], old[COMMIT_HEX + 1];
     int dir = -1;
     int rc = ref_place(name, &dir, s, revision, err);
     if (rc)
@@ -97,9 +97,7 @@ int ref_write(const struct store *s, const char *revision, const char *commit, s
     rc = store_make_parents(s, dir, name, err);
     if (rc)
         return err_wrap(err, "ref %.100s", revision);
-    /* One name per commit: two writers of the same temporary file write the same bytes. */
-    snprintf(tmp, sizeof tmp, "ref.%s.tmp", commit);
-    rc = io_write_file(dir, name, s->receipts, tmp, commit, COMMIT_HEX, 0666, true, err);
+    rc = io_write_file(dir, name, s->receipts, commit, COMMIT_HEX, 0666, true, err);
     if (rc)
         return err_wrap(err, "ref %.100s", revision);
     store_adopt_owner(s, dir, name);

@@ -1,7 +1,8 @@
 /* cache/refs.h: refs/<revision> -> commit. Exactly 40 hex, no newline: readers do not strip.
  *
  * Written last of all (a failed pull must not move it), by temporary file elsewhere on the same file system and rename:
- * a stray file below refs/ would count as a ref. Nested revisions get folders: refs/pr/1 lives at refs/refs/pr/1. */
+ * a stray file below refs/ would count as a ref. Nested revisions get folders: refs/pr/1 lives at refs/refs/pr/1.
+ * Blocking: on workers. It takes no lock: of two writers the later rename counts, as with the Python client. */
 #ifndef HFP_CACHE_REFS_H
 #define HFP_CACHE_REFS_H
 

@@ -123,7 +123,7 @@ static int nobody_writes(const struct store *s, struct hfp_err *err)
     int again = s->blobs < 0 ? -1 : io_openat(s->blobs, ".", O_RDONLY | O_DIRECTORY, 0);
     AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
     int rc = HFP_OK;
-    for (struct dirent *e; !rc && list && (e = io->readdir(list));) {
+    for (struct dirent *e; !rc && list && (e = io_readdir(list, &rc, err, "blobs"));) {
         char etag[65];
         size_t n = strspn(e->d_name, "0123456789abcdef");
         if ((n != 40 && n != 64) || e->d_name[n] != '.')
@@ -224,10 +224,11 @@ static bool folder_is_empty(int dir)
 {
     int again = dir < 0 ? -1 : io_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
     AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
-    bool empty = true;
-    for (struct dirent *e; empty && list && (e = io->readdir(list));)
+    bool empty = dir < 0 || list; /* what cannot be read is not empty */
+    int rc = HFP_OK;
+    for (struct dirent *e; empty && list && (e = io_readdir(list, &rc, NULL, "blobs"));)
         empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    return empty;
+    return empty && !rc;
 }
 
 /* The last revision is gone, and no partial waits to be gone on with: nothing of the repository stays. */
@@ -272,16 +273,26 @@ static int finish(struct removal *r, const char *aside, struct hfp_err *err)
     return rc;
 }
 
+static int look_for(bool *there, const struct store *s, const char *folder, struct hfp_err *err)
+{
+    struct stat st;
+    *there = io->fstatat(s->repo_dir, folder, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return *there || !io_damaged(errno) ? HFP_OK : err_sys(err, HFP_E_IO, errno, "stat %s", folder);
+}
+
 static int remove_revision(struct removal *r, struct hfp_err *err)
 {
     char folder[16 + COMMIT_HEX], aside[32 + COMMIT_HEX];
-    int dir = r->store->repo_dir;
+    bool there, begun = false;
     snprintf(folder, sizeof folder, "snapshots/%s", r->commit);
     snprintf(aside, sizeof aside, ".hf-pull/deleted-%s", r->commit);
-    bool there = io_exists(dir, folder), begun = io_exists(dir, aside);
-    if (!there && !begun)
-        return err_set(err, HFP_E_NO_REVISION, "%s has no revision %s here", r->store->repo, r->commit);
-    int rc = nobody_writes(r->store, err);
+    int rc = look_for(&there, r->store, folder, err);
+    if (!rc)
+        rc = look_for(&begun, r->store, aside, err);
+    if (!rc && !there && !begun)
+        rc = err_set(err, HFP_E_NO_REVISION, "%s has no revision %s here", r->store->repo, r->commit);
+    if (!rc)
+        rc = nobody_writes(r->store, err);
     if (!rc && begun)
         rc = finish(r, aside, err);
     r->passed_over = r->commit;

@@ -97,7 +97,7 @@ static bool note_user(const struct place *p, int dir, const char *name)
 static bool make_link(const struct place *p, const char *name)
 {
     char tmp[96], target[XET_HASH_TEXT + 32], salt[9];
-    store_salt(salt);
+    io_salt(salt);
     snprintf(tmp, sizeof tmp, ".%s.%s.shared", p->etag, salt); /* the client's own pattern */
     snprintf(target, sizeof target, "../../blobs/%.2s/%s", name, name);
     if (io->symlinkat(target, p->final_dir, tmp) < 0)

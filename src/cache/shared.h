@@ -5,9 +5,9 @@
  *                     <xet hash>.refs       its users, one models--ns--name/blobs/<etag> a line
  *                     <xet hash>.lock       flock for publishing, linking and deleting
  *
- * A content that is there under its name in Xet costs no byte: blobs/<etag> becomes a link to it, as the client does it. What
- * lies there is a claim: the file is hashed before anything of ours leads to it. Payloads are never written, nor put there.
- * (huggingface_hub: utils/_shared_blobs.py) Blocking; any worker, under the lock of the place. */
+ * A content that is there under its name in Xet costs no byte: blobs/<etag> becomes a link to it, as the client does
+ * it. What lies there is a claim: the file is hashed before anything of ours leads to it. Payloads are never written,
+ * nor put there. (huggingface_hub: utils/_shared_blobs.py) Blocking; any worker, under the lock of the place. */
 #ifndef HFP_CACHE_SHARED_H
 #define HFP_CACHE_SHARED_H
 

@@ -1,7 +1,9 @@
-/* cache/snapshots.h: walks what a repository's folder of the hub cache holds: snapshots, their files, refs.
+/* cache/snapshots.h: walks what a repository's folder of the hub cache holds (snapshots, their files, refs), and the
+ * notes of --local-dir.
  *
- * Reads only. For inventory.c and removal.c. Blocking; any thread. A callback that returns something else than HFP_OK
- * ends the walk with that. */
+ * Reads only. For inventory.c, removal.c and who looks for content that is here. Blocking; any thread. A callback that
+ * returns something else than HFP_OK ends the walk with that; so does what is there and cannot be looked at: who removes
+ * things must not take it for nothing. */
 #ifndef HFP_CACHE_SNAPSHOTS_H
 #define HFP_CACHE_SNAPSHOTS_H
 
@@ -27,5 +29,11 @@ typedef int name_fn(void *ctx, const char *name, struct hfp_err *err);
 int snapshot_commits(const struct store *s, name_fn *each, void *ctx, struct hfp_err *err);
 /* Every ref that leads to commit. */
 int snapshot_refs(const struct store *s, const char *commit, name_fn *each, void *ctx, struct hfp_err *err);
+
+#define NOTE_MAX 4096 /* three lines; anything longer was not written by a client of the Hub */
+
+/* A file below --local-dir of which a note says that it is this content. Whether it still is, the note does not know. */
+typedef int note_fn(void *ctx, const char *path, const char *etag, struct hfp_err *err);
+int snapshot_notes(const struct store *s, note_fn *each, void *ctx, struct hfp_err *err);
 
 #endif

@@ -1,9 +1,10 @@
 #include "cache/store.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define NOTES ".cache/huggingface" /* below --local-dir, since huggingface_hub 0.24 */
@@ -19,14 +20,6 @@ static const char cachedir_tag[] = "Signature: 8a477f597d28d172789f06886806bc55\
 static bool refuses_writes(int errnum)
 {
     return errnum == EROFS || errnum == EACCES || errnum == EPERM;
-}
-
-void store_salt(char out[9])
-{
-    uint32_t salt = 0;
-    if (getrandom(&salt, sizeof salt, 0) != sizeof salt) /* an early boot without entropy: O_EXCL still guards */
-        salt = (uint32_t)getpid();
-    snprintf(out, 9, "%08x", salt);
 }
 
 void store_adopt_owner(const struct store *s, int dir, const char *name)
@@ -50,38 +43,17 @@ static int keep_folder(int dir, const char *path, struct hfp_err *err)
     return rc;
 }
 
-/* Every folder up to path's last slash (whole: path itself too). */
-static int make_folders(const struct store *s, int dir, const char *path, bool whole, struct hfp_err *err)
+static int folder_made(const void *ctx, int dir, const char *path, struct hfp_err *err)
 {
-    char part[PATH_NAME_MAX + 64];
-    size_t len = strlen(path);
-    if (len >= sizeof part)
-        return err_sys(err, HFP_E_ARG, ENAMETOOLONG, "create folder");
-    memcpy(part, path, len + 1);
-    for (size_t i = 1; i <= len; i++) {
-        if (part[i] != '/' && !(part[i] == 0 && whole))
-            continue;
-        char keep = part[i];
-        part[i] = 0;
-        if (io->mkdirat(dir, part, 0777) == 0) {
-            store_adopt_owner(s, dir, part);
-            int rc = dir == AT_FDCWD ? keep_folder(dir, part, err) : HFP_OK;
-            if (rc)
-                return rc;
-        } else if (errno != EEXIST) {
-            int saved = errno;
-            struct stat st; /* a read-only file system says EROFS for a folder that is there */
-            if (io->fstatat(dir, part, &st, 0) < 0 || !S_ISDIR(st.st_mode))
-                return err_sys(err, HFP_E_IO, saved, "create folder %s", part);
-        }
-        part[i] = keep;
-    }
-    return HFP_OK;
+    const struct store *s = ctx;
+    store_adopt_owner(s, dir, path);
+    return dir == AT_FDCWD ? keep_folder(dir, path, err) : HFP_OK;
 }
 
 int store_make_parents(const struct store *s, int dir, const char *path, struct hfp_err *err)
 {
-    return make_folders(s, dir, path, false, err);
+    const char *slash = strrchr(path, '/');
+    return slash ? io_mkdirs_told(dir, path, (size_t)(slash - path), folder_made, s, err) : HFP_OK;
 }
 
 /* Opens path below dir, making it first when wanted. A folder that is not there, or may not be made, leaves *out -1
@@ -94,7 +66,7 @@ static int open_folder(struct store *s, int *out, int dir, const char *path, boo
     int fd = io_openat(dir, path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0 && errno == ENOENT && create) {
         struct hfp_err why = { 0 };
-        int rc = make_folders(s, dir, path, true, &why);
+        int rc = io_mkdirs_told(dir, path, strlen(path), folder_made, s, &why);
         if (rc && refuses_writes(why.sys_errno)) {
             s->writable = false;
             s->refused_errno = why.sys_errno;
@@ -106,6 +78,8 @@ static int open_folder(struct store *s, int *out, int dir, const char *path, boo
             return rc;
         }
         fd = io_openat(dir, path, O_RDONLY | O_DIRECTORY, 0);
+        if (fd < 0 && errno == ENOENT) /* there already, said mkdir() */
+            return err_sys(err, HFP_E_IO, ENOENT, "the folder %s is a link that leads nowhere", path);
     }
     if (fd < 0 && errno != ENOENT)
         return err_sys(err, HFP_E_IO, errno, "open folder %s", path);
@@ -166,7 +140,7 @@ static void write_once(const struct store *s, int dir, const char *name, const c
 static void test_folder(struct store *s, bool no_symlinks)
 {
     char salt[9], file[32], link[32];
-    store_salt(salt);
+    io_salt(salt);
     snprintf(file, sizeof file, "test.%s", salt);
     snprintf(link, sizeof link, "link.%s", salt);
     s->symlinks = !no_symlinks;

@@ -79,8 +79,6 @@ int place_prepare(const struct place *p, struct hfp_err *err);
 int store_make_parents(const struct store *s, int dir, const char *path, struct hfp_err *err);
 /* Makes the entries of hub and repo folder durable: blobs/ and the others could be lost with all that lies in them. */
 int store_sync_folders(const struct store *s, struct hfp_err *err);
-/* Eight hex digits that nobody else picks: for temporary names. */
-void store_salt(char out[9]);
 /* Gives a new file or folder the owner and mode the cache wants; quiet where that is not allowed. */
 void store_adopt_owner(const struct store *s, int dir, const char *name);
 

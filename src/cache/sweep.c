@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MOMENT_S                                                                                                       \
+    86400 /* the longest, an index of a large file, takes minutes; clocks on a shared disk may differ by hours */
+
 /* Open chunk maps go with the digests of the same name; without them they are nobody's. */
 static void sweep_chunks(int dir, const char *base)
 {
@@ -82,9 +85,29 @@ static void sweep_published(const struct store *s, const char *etag, int64_t uni
         sweep(p, unix_s);
 }
 
+/* What is ours for a moment (docs/formats/cache.md) and was left by a kill in that moment. */
+static void sweep_moments(const struct store *s, int64_t unix_s)
+{
+    int again = s->receipts < 0 ? -1 : io_openat(s->receipts, ".", O_RDONLY | O_DIRECTORY, 0);
+    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
+    if (!list)
+        fd_closep(&again);
+    for (struct dirent *e; list && (e = io->readdir(list));) {
+        struct stat st;
+        const char *end = strrchr(e->d_name, '.');
+        bool ours = end && (strcmp(end, ".tmp") == 0 || strncmp(e->d_name, "test.", 5) == 0 ||
+                            strncmp(e->d_name, "link.", 5) == 0);
+        if (ours && io->fstatat(s->receipts, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            unix_s - st.st_mtim.tv_sec > MOMENT_S)
+            io->unlinkat(s->receipts, e->d_name, 0);
+    }
+}
+
 void partial_sweep_all(const struct store *s, int64_t unix_s)
 {
     char etag[65], last[65] = "";
+    if (s->writable)
+        sweep_moments(s, unix_s);
     if (s->blobs < 0 || !s->writable || s->is_local)
         return;
     int again = io_openat(s->blobs, ".", O_RDONLY | O_DIRECTORY, 0);

@@ -2,7 +2,8 @@
  *
  * The form is that of huggingface_hub _tree_cache.py (1.22 to 2.4):
  *   {"format_version": 1, "files": {"<path>": {"size", "blob_id"[, "lfs_sha256", "lfs_size"][, "xet_hash"]}}}
- * Both ways it is a stream: a repository of 200,000 files makes 50 MB of it. Public side: cache/listing.h. */
+ * Both ways it is a stream: a repository of 200,000 files makes 50 MB of it. Public side: cache/listing.h.
+ * Pure; any thread. */
 #ifndef HFP_CACHE_TREES_H
 #define HFP_CACHE_TREES_H
 

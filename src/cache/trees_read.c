@@ -288,13 +288,13 @@ static int open_trees(int *out, int dir, const char *name, struct hfp_err *err)
     return HFP_OK;
 }
 
-int trees_read(struct listing **out, const struct store *s, const char *commit, struct hfp_err *err)
+static int read_below(struct listing **out, int dir, const char *commit, struct hfp_err *err)
 {
     char name[TREES_NAME_MAX];
     trees_name(name, commit);
     AUTO(fd_closep) int fd = -1;
     AUTO(listing_freep) struct listing *l = NULL;
-    int rc = open_trees(&fd, trees_dir(s), name, err);
+    int rc = open_trees(&fd, dir, name, err);
     AUTO_FREE struct scan *scan = rc ? NULL : malloc(sizeof *scan);
     if (!rc && !scan)
         rc = err_nomem(err);
@@ -316,4 +316,14 @@ int trees_read(struct listing **out, const struct store *s, const char *commit, 
     }
     *out = ptr_steal(&l);
     return HFP_OK;
+}
+
+int trees_read(struct listing **out, const struct store *s, const char *commit, struct hfp_err *err)
+{
+    return read_below(out, trees_dir(s), commit, err);
+}
+
+int trees_read_beside(struct listing **out, const struct store *s, const char *commit, struct hfp_err *err)
+{
+    return read_below(out, s->repo_dir, commit, err);
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/random.h>
 
 struct sink {
     int fd, rc; /* the first failure stays; what follows is dropped */
@@ -109,16 +108,12 @@ static int write_tmp(int dir, const char *tmp, mode_t mode, const struct listing
 
 int trees_write(const struct store *s, const char *commit, const struct listing *l, struct hfp_err *err)
 {
-    char name[TREES_NAME_MAX], tmp[TREES_NAME_MAX + 16];
+    char name[TREES_NAME_MAX], tmp[32];
     trees_name(name, commit);
     int dir = trees_dir(s);
     if (!s->writable || dir < 0 || s->receipts < 0)
         return HFP_OK;
-    /* Not in trees/, where cache tools count files; unlike any other writer's name, so that none renames ours. */
-    uint32_t salt = 0;
-    if (getrandom(&salt, sizeof salt, 0) < 0)
-        return err_sys(err, HFP_E_INTERNAL, errno, "getrandom");
-    snprintf(tmp, sizeof tmp, "trees.%s.%08x.tmp", commit, salt);
+    io_tmp_name(tmp, sizeof tmp, "trees"); /* not in trees/, where cache tools count files */
     int rc = store_make_parents(s, dir, name, err);
     if (!rc)
         rc = write_tmp(s->receipts, tmp, s->file_mode, l, err);

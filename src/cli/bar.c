@@ -136,7 +136,7 @@ static unsigned total_lines(struct text out[], const struct hfp_status *st, cons
     struct size_unit unit = size_unit_for(st->total_bytes);
     uint64_t shown = shown_bytes(st), received = st->received_bytes > shown ? st->received_bytes : shown;
     text_fmt(line, " %3u %% ", percent(shown, st->total_bytes));
-    cells(line, shown, st->verb == HFP_VERIFY ? shown : received, st->total_bytes, bar_width(s->cols), s->utf8);
+    cells(line, shown, shows_proof(st) ? shown : received, st->total_bytes, bar_width(s->cols), s->utf8);
     text_fmt(line, "  %s / %s", size_number_in(a, shown, unit), size_text_in(b, st->total_bytes, unit));
     if (still)
         return still_lines(out, s, &words, why);

@@ -1,4 +1,4 @@
-/* cli/cli.h: the program hf-pull behind main(). */
+/* cli/cli.h: the program hf-pull behind main(). Main thread. What is given stays the caller's. */
 #ifndef HFP_CLI_CLI_H
 #define HFP_CLI_CLI_H
 

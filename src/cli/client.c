@@ -1,10 +1,12 @@
 #include "cli/client.h"
 
 #include "cli/targets.h"
+#include "front/files.h"
 #include "front/notify.h"
 #include "front/out.h"
 #include "front/status_json.h"
 #include "front/text.h"
+#include "front/timetable.h"
 #include "front/units.h"
 
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #define NAME_COLS_MAX 48
+#define PAGES_MAX 100 /* of 1,000 jobs: ten times what a daemon takes */
 
 static const char *text_of(const cJSON *o, const char *name)
 {
@@ -40,7 +43,9 @@ unsigned client_names(const cJSON *jobs)
 static void amounts(struct text *t, const cJSON *j)
 {
     uint64_t total = number_of(j, "total_bytes");
-    uint64_t have = number_of(j, strcmp(text_of(j, "verb"), "verify") == 0 ? "proved_bytes" : "recorded_bytes");
+    const char *verb = text_of(j, "verb");
+    bool proof = strcmp(verb, "verify") == 0 || strcmp(verb, "repair") == 0;
+    uint64_t have = number_of(j, proof ? "proved_bytes" : "recorded_bytes");
     char a[UNIT_TEXT], b[UNIT_TEXT];
     if (total == 0) {
         text_fmt(t, "%27s", "");
@@ -84,27 +89,61 @@ void client_line(struct text *t, const cJSON *j, unsigned name_cols)
     speed(t, j);
 }
 
+/* One job on standard output: a line, or all of it with --progress json. */
+static void say(const struct options *o, const cJSON *job, unsigned name_cols)
+{
+    struct text line;
+    char *json = o->v[OPT_PROGRESS].number == PROGRESS_JSON ? cJSON_PrintUnformatted(job) : NULL;
+    client_line(&line, job, name_cols);
+    puts(json ? json : line.data);
+    cJSON_free(json);
+}
+
 /* ---- the list ---- */
+
+static int one_page(cJSON **out, struct ask *a, const char *text, const char *cursor, struct hfp_err *err)
+{
+    struct out path = { 0 };
+    char *q = ask_escape(text), *after = ask_escape(cursor);
+    out_fmt(&path, "/jobs?limit=1000%s%s%s%s", *text ? "&q=" : "", q ? q : "", *cursor ? "&cursor=" : "",
+            after ? after : "");
+    int rc = !q || !after || path.failed ? fault_nomem(err) : ask_api(out, a, "GET", path.data, NULL, err);
+    free(q);
+    free(after);
+    out_done(&path);
+    return rc;
+}
+
+/* All jobs whose repository contains text, in as many answers as it takes. The caller's, cJSON_Delete(). */
+static int all_jobs(cJSON **out, struct ask *a, const char *text, struct hfp_err *err)
+{
+    cJSON *all = cJSON_CreateArray(), *page = NULL;
+    int rc = all ? HFP_OK : fault_nomem(err);
+    for (unsigned n = 0; rc == HFP_OK && n < PAGES_MAX && (n == 0 || *text_of(page, "next_cursor")); n++) {
+        cJSON *next = NULL;
+        rc = one_page(&next, a, text, text_of(page, "next_cursor"), err);
+        cJSON_Delete(page);
+        page = next;
+        cJSON *jobs = cJSON_GetObjectItemCaseSensitive(page, "jobs");
+        while (jobs && jobs->child)
+            cJSON_AddItemToArray(all, cJSON_DetachItemViaPointer(jobs, jobs->child));
+    }
+    cJSON_Delete(page);
+    if (rc)
+        cJSON_Delete(all);
+    else
+        *out = all;
+    return rc;
+}
 
 static int list(struct ask *a, const struct options *o, struct hfp_err *err)
 {
-    struct out path = { 0 };
-    cJSON *page = NULL;
-    char *text = o->args_n ? ask_escape(o->args[0]) : NULL;
-    out_fmt(&path, "/jobs?limit=1000%s%s", text ? "&q=" : "", text ? text : "");
-    free(text);
-    int rc = path.failed ? fault_nomem(err) : ask_api(&page, a, "GET", path.data, NULL, err);
-    out_done(&path);
-    const cJSON *jobs = cJSON_GetObjectItemCaseSensitive(page, "jobs");
+    cJSON *jobs = NULL;
+    int rc = all_jobs(&jobs, a, o->args_n ? o->args[0] : "", err);
     unsigned cols = client_names(jobs);
-    for (const cJSON *j = rc == HFP_OK && jobs ? jobs->child : NULL; j; j = j->next) {
-        struct text line;
-        char *json = o->v[OPT_PROGRESS].number == PROGRESS_JSON ? cJSON_PrintUnformatted(j) : NULL;
-        client_line(&line, j, cols);
-        puts(json ? json : line.data);
-        cJSON_free(json);
-    }
-    cJSON_Delete(page);
+    for (const cJSON *j = jobs ? jobs->child : NULL; j; j = j->next)
+        say(o, j, cols);
+    cJSON_Delete(jobs);
     return rc;
 }
 
@@ -134,10 +173,27 @@ static void tell_whom(struct out *o, const struct options *from)
     out_list_end(o);
 }
 
+/* What was given on the line and a job cannot heed is refused (options.def says which). */
+static int understood(const struct options *o, struct hfp_err *err)
+{
+    struct timetable limit;
+    for (enum option_id id = 0; id < OPT_COUNT; id++)
+        if (o->v[id].source == FROM_LINE && option_rows[id].add == ADD_REFUSES)
+            return fault(err, HFP_E_ARG, "--%s: a job of the daemon has no such option. Give it to hf-pulld.",
+                         option_rows[id].long_name);
+    if (o->v[OPT_LIMIT_RATE].source == FROM_LINE && timetable_parse(&limit, o->v[OPT_LIMIT_RATE].text) && limit.n > 1)
+        return fault(err, HFP_E_ARG,
+                     "--limit-rate: a job of the daemon has one limit; a timetable is the daemon's own.");
+    return HFP_OK;
+}
+
 static char *ask_body(const struct options *o, const struct target *t)
 {
     struct out b = { 0 };
+    struct timetable limit = { 0 };
     const struct option_value *v = o->v;
+    char *local_dir =
+        v[OPT_LOCAL_DIR].text ? path_absolute(v[OPT_LOCAL_DIR].text) : NULL; /* the daemon stands elsewhere */
     out_object(&b, NULL);
     out_text(&b, "repo", t->spec.repo);
     out_text(&b, "revision", t->spec.revision);
@@ -147,7 +203,10 @@ static char *ask_body(const struct options *o, const struct target *t)
     texts(&b, "include", (const char *const *)v[OPT_INCLUDE].list);
     texts(&b, "exclude", (const char *const *)v[OPT_EXCLUDE].list);
     if (v[OPT_LOCAL_DIR].text)
-        out_text(&b, "local_dir", v[OPT_LOCAL_DIR].text);
+        out_text(&b, "local_dir", local_dir ? local_dir : v[OPT_LOCAL_DIR].text);
+    free(local_dir);
+    if (v[OPT_LIMIT_RATE].source == FROM_LINE && timetable_parse(&limit, v[OPT_LIMIT_RATE].text) && limit.n > 0)
+        out_u64(&b, "limit_bytes_per_s", limit.at[0].bytes_per_s);
     out_bool(&b, "force", option_on(o, OPT_FORCE_DOWNLOAD));
     tell_whom(&b, o);
     out_object_end(&b);
@@ -157,17 +216,16 @@ static char *ask_body(const struct options *o, const struct target *t)
 static int add(struct ask *a, const struct options *o, struct hfp_err *err)
 {
     struct targets targets = { 0 };
-    int rc = targets_read(&targets, o, err);
+    int rc = understood(o, err);
+    if (rc == HFP_OK)
+        rc = targets_read(&targets, o, err);
     for (size_t i = 0; rc == HFP_OK && i < targets.n; i++) {
         cJSON *job = NULL;
-        struct text line;
         char *body = ask_body(o, &targets.t[i]);
         rc = body ? ask_api(&job, a, "POST", "/jobs", body, err) : fault_nomem(err);
         free(body);
-        if (rc == HFP_OK) {
-            client_line(&line, job, text_columns(text_of(job, "repo")));
-            puts(line.data);
-        }
+        if (rc == HFP_OK)
+            say(o, job, text_columns(text_of(job, "repo")));
         cJSON_Delete(job);
     }
     targets_done(&targets);
@@ -176,7 +234,7 @@ static int add(struct ask *a, const struct options *o, struct hfp_err *err)
 
 /* ---- pause, resume, cancel ---- */
 
-/* A job is named by its id, or by its repository when that has one job that has not ended. */
+/* A job is named by its id; a repository names all of its jobs that have not ended. */
 static bool is_meant(const cJSON *j, const char *name)
 {
     const char *state = text_of(j, "state");
@@ -184,23 +242,21 @@ static bool is_meant(const cJSON *j, const char *name)
     return strcmp(text_of(j, "id"), name) == 0 || (!ended && strcmp(text_of(j, "repo"), name) == 0);
 }
 
-static int act_on(struct ask *a, const cJSON *jobs, const char *name, const char *action, struct hfp_err *err)
+static int act_on(struct ask *a, const struct options *o, const cJSON *jobs, const char *name, const char *action,
+                  struct hfp_err *err)
 {
     unsigned found = 0;
     int rc = HFP_OK;
     for (const cJSON *j = jobs ? jobs->child : NULL; j && rc == HFP_OK; j = j->next) {
         char path[96];
         cJSON *job = NULL;
-        struct text line;
         if (!is_meant(j, name))
             continue;
         found++;
         snprintf(path, sizeof path, "/jobs/%.40s/%s", text_of(j, "id"), action);
         rc = ask_api(&job, a, "POST", path, NULL, err);
-        if (rc == HFP_OK) {
-            client_line(&line, job, text_columns(text_of(job, "repo")));
-            puts(line.data);
-        }
+        if (rc == HFP_OK)
+            say(o, job, text_columns(text_of(job, "repo")));
         cJSON_Delete(job);
     }
     if (rc == HFP_OK && found == 0)
@@ -210,14 +266,14 @@ static int act_on(struct ask *a, const cJSON *jobs, const char *name, const char
 
 static int act(struct ask *a, const struct options *o, const char *action, struct hfp_err *err)
 {
-    cJSON *page = NULL;
+    cJSON *jobs = NULL;
     if (o->args_n == 0)
         return fault(err, HFP_E_ARG, "which job? hf-pull %s JOB, by its id or its repository. hf-pull jobs lists them.",
                      action);
-    int rc = ask_api(&page, a, "GET", "/jobs?limit=1000", NULL, err);
+    int rc = all_jobs(&jobs, a, "", err);
     for (size_t i = 0; i < o->args_n && rc == HFP_OK; i++)
-        rc = act_on(a, cJSON_GetObjectItemCaseSensitive(page, "jobs"), o->args[i], action, err);
-    cJSON_Delete(page);
+        rc = act_on(a, o, jobs, o->args[i], action, err);
+    cJSON_Delete(jobs);
     return rc;
 }
 

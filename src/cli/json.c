@@ -1,11 +1,11 @@
 /* --progress json: one object a line on standard error; the schema is docs/formats/events.md. */
 #include "cli/view.h"
 
+#include "front/clock.h"
 #include "front/status_json.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct json {
     struct view view;
@@ -41,13 +41,6 @@ static void line_end(struct json *j, cJSON *o)
     }
     cJSON_free(text);
     cJSON_Delete(o);
-}
-
-static int64_t now_unix_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void add_details(cJSON *o, const struct hfp_event *ev)
@@ -97,24 +90,17 @@ static void event(struct view *v, const struct hfp_event *ev, uint64_t now_ns)
 static void job_end(struct view *v, const struct job_result *r)
 {
     struct json *j = (struct json *)v;
-    cJSON *o = line_new(j, "result", now_unix_ms());
+    cJSON *o = line_new(j, "result", clock_unix_ms());
     if (!o)
         return;
-    member_text(o, "repo", r->target->spec.repo);
-    member_text(o, "repo_type", repo_type_text(r->target->spec.type));
-    member_text(o, "revision", r->target->spec.revision);
-    member_text(o, "verb", verb_text(r->verb));
-    cJSON_AddBoolToObject(o, "ok", r->error.code == HFP_OK);
-    member_u64(o, "exit_status", (uint64_t)hfp_exit_status(r->error.code));
-    member_text(o, "snapshot", r->snapshot);
-    cJSON_AddItemToObject(o, "error", r->error.code ? error_json(&r->error) : cJSON_CreateNull());
+    result_members(o, r);
     line_end(j, o);
 }
 
 static void end(struct view *v, const struct run_result *r)
 {
     struct json *j = (struct json *)v;
-    cJSON *o = line_new(j, "end", now_unix_ms());
+    cJSON *o = line_new(j, "end", clock_unix_ms());
     if (!o)
         return;
     member_u64(o, "exit_status", (uint64_t)r->exit_status);
@@ -127,7 +113,7 @@ static void log_record(struct view *v, int level, const char *text)
 {
     static const char *const names[] = { "error", "warn", "info", "debug", "trace" };
     struct json *j = (struct json *)v;
-    cJSON *o = line_new(j, "log", now_unix_ms());
+    cJSON *o = line_new(j, "log", clock_unix_ms());
     if (!o)
         return;
     member_text(o, "level", names[level >= 0 && level < 5 ? level : 4]);

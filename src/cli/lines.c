@@ -45,7 +45,7 @@ static void say(struct lines *l, uint64_t now_ns)
     struct text t;
     log_line(&t, l->repo, &l->last, now_ns - l->last_event_ns);
     screen_print(l->screen, &t);
-    l->said_all = l->last.recorded_bytes == l->last.total_bytes;
+    l->said_all = shown_bytes(&l->last) == l->last.total_bytes;
     l->last_line_ns = now_ns;
 }
 

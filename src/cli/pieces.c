@@ -1,6 +1,7 @@
 /* Words that several views share. */
 #include "cli/view.h"
 
+#include "front/status_json.h"
 #include "front/units.h"
 
 #include <inttypes.h>
@@ -21,6 +22,18 @@ void files_piece(struct text *t, const struct hfp_status *st)
 {
     char size[UNIT_TEXT];
     text_fmt(t, "%" PRIu64 " file%s, %s", st->files, st->files == 1 ? "" : "s", size_text(size, st->total_bytes));
+}
+
+void result_members(struct cJSON *o, const struct job_result *r)
+{
+    member_text(o, "repo", r->target->spec.repo);
+    member_text(o, "repo_type", repo_type_text(r->target->spec.type));
+    member_text(o, "revision", r->target->spec.revision);
+    member_text(o, "verb", verb_text(r->verb));
+    cJSON_AddBoolToObject(o, "ok", r->error.code == HFP_OK);
+    member_u64(o, "exit_status", (uint64_t)hfp_exit_status(r->error.code));
+    member_text(o, "snapshot", r->snapshot);
+    cJSON_AddItemToObject(o, "error", r->error.code ? error_json(&r->error) : cJSON_CreateNull());
 }
 
 const char *reason(const struct hfp_status *st)

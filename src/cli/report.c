@@ -84,16 +84,8 @@ static void job_end(struct view *v, const struct job_result *j)
     job_open(r);
     put(r, "],\n\"result\":");
     cJSON *o = cJSON_CreateObject();
-    if (o) {
-        member_text(o, "repo", j->target->spec.repo);
-        member_text(o, "repo_type", repo_type_text(j->target->spec.type));
-        member_text(o, "revision", j->target->spec.revision);
-        member_text(o, "verb", verb_text(j->verb));
-        cJSON_AddBoolToObject(o, "ok", j->ran && j->error.code == HFP_OK);
-        member_u64(o, "exit_status", (uint64_t)hfp_exit_status(j->error.code));
-        member_text(o, "snapshot", j->snapshot);
-        cJSON_AddItemToObject(o, "error", j->error.code ? error_json(&j->error) : cJSON_CreateNull());
-    }
+    if (o)
+        result_members(o, j);
     put_json(r, o);
     put(r, ",\n\"status\":");
     put_json(r, j->ran ? status_json(&j->status) : cJSON_CreateNull());

@@ -5,6 +5,7 @@
 #include "cli/say.h"
 #include "cli/signals.h"
 #include "cli/views.h"
+#include "front/clock.h"
 #include "front/files.h"
 #include "front/timetable.h"
 
@@ -40,13 +41,6 @@ struct run {
     int64_t limit_change_unix_s; /* when the next of them begins */
     uint64_t limit_next_bytes_per_s;
 };
-
-static uint64_t monotonic_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 int worse_status(int a, int b)
 {
@@ -149,7 +143,7 @@ static void drive(struct run *r, struct job_result *j)
                                 { .fd = r->signals, .events = POLLIN },
                                 { .fd = r->views.log[0] > 0 ? r->views.log[0] : -1, .events = POLLIN } };
         poll(fds, sizeof fds / sizeof *fds, TICK_MS);
-        uint64_t now_ns = monotonic_ns();
+        uint64_t now_ns = clock_mono_ns();
         take_signals(r, now_ns);
         limits_turn(r);
         views_log(&r->views);
@@ -242,10 +236,13 @@ static int run_all(struct run *r)
         label(j);
     }
     for (size_t i = 0; i < r->targets->n && !r->signal; i++) {
-        take_signals(r, monotonic_ns());
+        take_signals(r, clock_mono_ns());
         if (!r->signal)
             run_job(r, &r->jobs[i]);
     }
+    for (size_t i = 0; i < r->targets->n; i++)
+        if (!r->jobs[i].ran)
+            views_job_end(&r->views, &r->jobs[i]);
     int status = outcome(r);
     if (r->signal && status == 128 + r->signal && !r->views.json) {
         char name[16];

@@ -100,6 +100,15 @@ void screen_clear(struct screen *s)
     s->live_n = 0;
 }
 
+void screen_cursor(struct screen *s)
+{
+    struct paint p = { 0 };
+    if (!s->terminal || s->live_n == 0)
+        return;
+    put(&p, CURSOR_SHOW);
+    flush(s, &p);
+}
+
 /* A terminal whose character set is not UTF-8 shows bytes above 127 as something else; one '?' each is honest. */
 static void put_line(const struct screen *s, struct paint *p, const struct text *line)
 {

@@ -26,6 +26,8 @@ void screen_say(struct screen *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Bytes as they are, for output that is not for a terminal. */
 void screen_raw(struct screen *s, const char *bytes, size_t n);
 void screen_live(struct screen *s, const struct text lines[], unsigned n);
+/* The cursor is back until the next live region: what follows may end the process. */
+void screen_cursor(struct screen *s);
 /* Takes the live region away and gives the cursor back. */
 void screen_clear(struct screen *s);
 

@@ -39,6 +39,16 @@ int signals_next(int fd)
     return (int)info.ssi_signo;
 }
 
+void signals_deadly(bool on)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(on ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
 const char *signal_name(int number, char out[static 16])
 {
     const char *name = sigabbrev_np(number);

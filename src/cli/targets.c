@@ -108,10 +108,11 @@ static int check(const struct targets *all, const struct options *o, struct hfp_
 {
     if (all->n == 0 && o->v[OPT_MODELS_FROM].text)
         return fault(err, HFP_E_ARG, "--models-from: %s names no repository.", o->v[OPT_MODELS_FROM].text);
+    const char *word = o->command != COMMAND_NONE ? command_rows[o->command - 1].word : verb_rows[o->verb].word;
     if (all->n == 0)
         return fault(err, HFP_E_ARG,
                      "which repository? Example: hf-pull %s%sQwen/Qwen3-0.6B. hf-pull --help lists all.",
-                     o->verb_given ? verb_rows[o->verb].word : "", o->verb_given ? " " : "");
+                     o->verb_given ? word : "", o->verb_given ? " " : "");
     if (all->n > 1 && o->v[OPT_LOCAL_DIR].text)
         return fault(err, HFP_E_ARG, "--local-dir takes one repository; %zu were named, and their files would mix.",
                      all->n);

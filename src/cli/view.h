@@ -1,7 +1,7 @@
 /* cli/view.h: one way of saying what happens. All views are fed by the same events and by nothing else, so that none
  * can say something the others do not.
  *
- * main thread only. A view owns what it opened; view_free(NULL) is fine. */
+ * Main thread only. A view owns what it opened; view_free(NULL) is fine. */
 #ifndef HFP_CLI_VIEW_H
 #define HFP_CLI_VIEW_H
 
@@ -42,7 +42,7 @@ struct view;
 struct view_ops {
     void (*event)(struct view *v, const struct hfp_event *ev, uint64_t now_ns);
     void (*tick)(struct view *v, uint64_t now_ns);               /* four times a second; may be NULL */
-    void (*job_end)(struct view *v, const struct job_result *r); /* may be NULL */
+    void (*job_end)(struct view *v, const struct job_result *r); /* also of one that never began; may be NULL */
     void (*end)(struct view *v, const struct run_result *r);     /* may be NULL */
     void (*log)(struct view *v, int level, const char *text);    /* the engine's log; may be NULL */
     void (*free)(struct view *v);
@@ -81,6 +81,9 @@ int report_error(const struct view *v, struct hfp_err *err); /* after the end: w
 /* "main -> 4c44647", "24 files, 61.08 GB": pieces several views use, so that they are the same words. */
 void revision_piece(struct text *t, const char *revision, const char *commit);
 void files_piece(struct text *t, const struct hfp_status *st);
+/* How a job ended, as --progress json and --report say it (docs/formats/events.md). */
+struct cJSON;
+void result_members(struct cJSON *o, const struct job_result *r);
 /* Why nothing moves: wait_text, or the word for the reason when the engine has no figures. */
 const char *reason(const struct hfp_status *st);
 

@@ -4,6 +4,7 @@
 
 #include "cli/screen.h"
 #include "cli/signals.h"
+#include "front/clock.h"
 #include "front/foreign.h"
 #include "front/status_json.h"
 #include "front/units.h"
@@ -12,7 +13,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOK_MS 1000
@@ -33,13 +33,6 @@ struct watch {
     struct said said[FOREIGN_MAX];
     size_t n;
 };
-
-static int64_t now_unix_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* "acme/big:model.gguf" where it is known, else the path. */
 static void name_of(char out[static 1100], const struct foreign_download *d)
@@ -65,24 +58,22 @@ static void add_figures(struct text *t, const struct foreign_download *d)
 
 static void json_line(struct watch *w, const char *type, const struct said *s, const struct foreign_download *d)
 {
-    cJSON *o = cJSON_CreateObject();
-    if (!o)
-        return;
-    member_u64(o, "seq", ++w->seq);
-    member_i64(o, "unix_ms", now_unix_ms());
-    member_text(o, "type", type);
+    struct out o = { 0 };
+    size_t n;
+    out_object(&o, NULL);
+    out_u64(&o, "seq", ++w->seq);
+    out_i64(&o, "unix_ms", clock_unix_ms());
+    out_text(&o, "type", type);
     if (d)
-        cJSON_AddItemToObject(o, "download", foreign_json(d));
+        foreign_json(&o, "download", d);
     else
-        member_text(o, "id", s->id);
-    char *text = cJSON_PrintUnformatted(o);
-    if (text) {
-        size_t n = strlen(text);
-        text[n] = '\n';
-        screen_raw(&w->screen, text, n + 1);
-    }
-    cJSON_free(text);
-    cJSON_Delete(o);
+        out_text(&o, "id", s->id);
+    out_object_end(&o);
+    out_put(&o, "\n", 1);
+    char *text = out_take(&o, &n);
+    if (text)
+        screen_raw(&w->screen, text, n);
+    free(text);
 }
 
 static void log_line(struct watch *w, const struct foreign_download *d)
@@ -184,8 +175,11 @@ static void draw(struct watch *w)
 
 static void look(struct watch *w)
 {
-    int64_t now = now_unix_ms();
+    int64_t now = clock_unix_ms();
+    screen_cursor(&w->screen);
+    signals_deadly(true); /* a folder may hang; and what hangs there, no handler would get out */
     foreign_scan(w->foreign, now);
+    signals_deadly(false);
     for (size_t i = 0; i < w->n; i++)
         w->said[i].here = false;
     for (size_t i = 0; i < foreign_count(w->foreign); i++)

@@ -10,7 +10,7 @@ void copy_temp_name(char *out, size_t out_size, const char *final_name)
 {
     char salt[9];
     const char *slash = strrchr(final_name, '/');
-    store_salt(salt);
+    io_salt(salt);
     snprintf(out, out_size, "%.*s.hf-pull.%s.tmp", slash ? (int)(slash - final_name) + 1 : 0, final_name, salt);
 }
 
@@ -58,7 +58,7 @@ int copy_bytes(int fd, int dir, const char *tmp, const struct place *p, struct h
 int copy_rescue(struct partial *pt, const struct place *p, struct hfp_err *err)
 {
     char salt[9], name[sizeof pt->name];
-    store_salt(salt);
+    io_salt(salt);
     snprintf(name, sizeof name, "%s.%s.incomplete", p->part_base, salt);
     int rc = copy_bytes(pt->fd, pt->dir, name, p, err);
     if (rc)

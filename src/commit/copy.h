@@ -1,7 +1,7 @@
 /* commit/copy.h: copies of proved bytes, always to a temporary name.
  *
  * For a partial that was unlinked under us, for folders on another file system, and where links do not work. The caller
- * renames. Blocking. */
+ * renames. Blocking: on workers, under the lock of the place. */
 #ifndef HFP_COMMIT_COPY_H
 #define HFP_COMMIT_COPY_H
 

@@ -1,13 +1,19 @@
 #include "commit/publish.h"
 
+#include "base/clock.h"
+#include "cache/lock.h"
+#include "cache/snapshots.h"
 #include "commit/copy.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#define NOTE_MAX 4096 /* three lines; anything longer was not written by a client of the Hub */
+#define SAME_LOOKS 4   /* each more means that the file was replaced within microseconds */
+#define LOCK_TRIES 100 /* 20 ms each: a rename and the writing of a note take less */
+#define LOCK_WAIT_NS (20 * NS_PER_MS)
 
 /* snapshots/<commit>/<path>, below the repo folder. */
 static void entry_name(char *out, size_t out_size, const char *commit, const char *path)
@@ -25,18 +31,37 @@ static void link_target(char *out, size_t out_size, const struct place *p, const
     snprintf(out + used, out_size - used, "blobs/%s", p->etag);
 }
 
-static bool same_file(int a_dir, const char *a, int b_dir, const char *b)
+/* What cannot be looked at is an error, and not said to be missing. */
+static int look_through(struct stat *st, bool *there, int dir, const char *name, struct hfp_err *err)
+{
+    *there = dir >= 0 && io->fstatat(dir, name, st, 0) == 0;
+    if (*there || dir < 0 || errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+        return HFP_OK;
+    return err_sys(err, HFP_E_IO, errno, "look at %s", name);
+}
+
+/* Between two looks another process may put a new file in the place of the one both lead to (--force-download): what
+ * differs is looked at again. */
+static int same_file(bool *same, int a_dir, const char *a, int b_dir, const char *b, struct hfp_err *err)
 {
     struct stat x, y;
-    return io->fstatat(a_dir, a, &x, 0) == 0 && io->fstatat(b_dir, b, &y, 0) == 0 && x.st_ino == y.st_ino &&
-           x.st_dev == y.st_dev;
+    bool x_there = true, y_there = true;
+    int rc = HFP_OK;
+    *same = false;
+    for (int i = 0; i < SAME_LOOKS && !rc && x_there && y_there && !*same; i++) {
+        rc = look_through(&x, &x_there, a_dir, a, err);
+        if (!rc)
+            rc = look_through(&y, &y_there, b_dir, b, err);
+        *same = !rc && x_there && y_there && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+    }
+    return rc;
 }
 
 /* A link beside, in our own folder on the same file system, then rename: readers never see the entry missing. */
 static int replace_link(const struct store *s, const char *target, const char *entry, struct hfp_err *err)
 {
     char salt[9], tmp[32];
-    store_salt(salt);
+    io_salt(salt);
     snprintf(tmp, sizeof tmp, "link.%s", salt);
     if (io->symlinkat(target, s->receipts, tmp) < 0)
         return err_sys(err, HFP_E_IO, errno, "link %s", entry);
@@ -60,8 +85,11 @@ static int make_link(const struct place *p, const char *entry, struct hfp_err *e
             return made;
         rc = io->symlinkat(target, s->repo_dir, entry);
     }
-    if (rc < 0 && errno == EEXIST)
-        return same_file(s->repo_dir, entry, s->blobs, p->etag) ? HFP_OK : replace_link(s, target, entry, err);
+    if (rc < 0 && errno == EEXIST) {
+        bool same;
+        rc = same_file(&same, s->repo_dir, entry, s->blobs, p->etag, err);
+        return rc || same ? rc : replace_link(s, target, entry, err);
+    }
     if (rc < 0)
         return err_sys(err, HFP_E_IO, errno, "link %s", entry);
     store_adopt_owner(s, s->repo_dir, entry);
@@ -69,11 +97,30 @@ static int make_link(const struct place *p, const char *entry, struct hfp_err *e
 }
 
 /* A second place of equal content, where links do not work or a folder of plain files is wanted: proved by hashing it
- * on the way, with its own receipt. */
+ * on the way, with its own receipt. Made among our notes, where what a kill left is swept; only where that is another file
+ * system, beside the name. */
+static int copy_as(ino_t *made, int from, int tmp_dir, const char *tmp, int dir, const char *name,
+                   const struct place *p, struct hfp_err *err)
+{
+    struct stat st;
+    int rc = copy_bytes(from, tmp_dir, tmp, p, err);
+    if (rc)
+        return rc;
+    *made = io->fstatat(tmp_dir, tmp, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+    if (io->renameat(tmp_dir, tmp, dir, name) == 0)
+        return HFP_OK;
+    rc = err_sys(err, HFP_E_IO, errno, "rename to %s", name);
+    io->unlinkat(tmp_dir, tmp, 0);
+    return rc;
+}
+
 static int copy_to(const struct place *p, int dir, const char *name, const char *commit, const char *path,
                    int64_t unix_s, struct hfp_err *err)
 {
     char tmp[PATH_NAME_MAX + 64];
+    struct stat now;
+    struct hfp_err why = { 0 };
+    ino_t made = 0;
     AUTO_FREE struct place *there = calloc(1, sizeof *there);
     if (!there)
         return err_nomem(err);
@@ -83,17 +130,20 @@ static int copy_to(const struct place *p, int dir, const char *name, const char 
     AUTO(fd_closep) int from = io_openat(p->final_dir, p->final_name, O_RDONLY, 0);
     if (from < 0)
         return err_sys(err, HFP_E_IO, errno, "open %s", p->final_name);
-    copy_temp_name(tmp, sizeof tmp, name);
-    rc = copy_bytes(from, dir, tmp, p, err);
-    if (!rc && io->renameat(dir, tmp, dir, name) < 0) {
-        rc = err_sys(err, HFP_E_IO, errno, "rename to %s", name);
-        io->unlinkat(dir, tmp, 0);
+    io_tmp_name(tmp, sizeof tmp, "copy");
+    rc = copy_as(&made, from, p->store->receipts, tmp, dir, name, p, &why);
+    if (rc && why.sys_errno == EXDEV) {
+        copy_temp_name(tmp, sizeof tmp, name);
+        rc = copy_as(&made, from, dir, tmp, dir, name, p, &why);
     }
+    if (rc && err)
+        *err = why;
     if (rc)
         return rc;
     place_of(there, p->store, &p->id, p->size_bytes, commit, path);
-    if (strcmp(there->final_name, name) == 0)
-        receipt_write(there, NULL, 0, unix_s, NULL); /* without it the next run hashes this copy once */
+    /* Where locks are void another revision may have the name by now. Without a receipt the next run hashes this copy. */
+    if (strcmp(there->final_name, name) == 0 && io->fstatat(dir, name, &now, 0) == 0 && now.st_ino == made)
+        receipt_write_of(there, &now, NULL, 0, unix_s, NULL);
     return HFP_OK;
 }
 
@@ -120,7 +170,7 @@ static bool final_present(const struct place *p, struct stat *st)
 static int note_write(const struct place *p, const char *commit, const char *path, int64_t unix_s, struct hfp_err *err)
 {
     const struct store *s = p->store;
-    char name[PATH_NAME_MAX + 64], tmp[128], text[NOTE_MAX];
+    char name[PATH_NAME_MAX + 64], text[NOTE_MAX];
     struct stat st;
     if (io->fstatat(s->local, path, &st, 0) < 0)
         return err_sys(err, HFP_E_IO, errno, "stat %s", path);
@@ -128,12 +178,9 @@ static int note_write(const struct place *p, const char *commit, const char *pat
     int64_t when = MAX(unix_s, (int64_t)st.st_mtim.tv_sec + 1);
     int n = snprintf(text, sizeof text, "%s\n%s\n%" PRId64 ".0\n", commit, p->etag, when);
     snprintf(name, sizeof name, "download/%s.metadata", path);
-    char salt[9];
-    store_salt(salt);
-    snprintf(tmp, sizeof tmp, "note.%s.tmp", salt);
     int rc = store_make_parents(s, s->local_notes, name, err);
     if (!rc)
-        rc = io_write_file(s->local_notes, name, s->receipts, tmp, text, (size_t)n, 0666, false, err);
+        rc = io_write_file(s->local_notes, name, s->receipts, text, (size_t)n, 0666, false, err);
     if (!rc)
         store_adopt_owner(s, s->local_notes, name);
     return rc;
@@ -161,6 +208,19 @@ static int note_holds(bool *holds, const struct place *p, const char *commit, co
     return HFP_OK;
 }
 
+/* A file of a folder and its note are written together, under the lock of its path: so a copy waits for that lock too.
+ * Who holds it for longer fetches, and writes both when that is over. */
+static void lock_copy(int *fd, const struct place *p, const char *commit, const char *path)
+{
+    AUTO_FREE struct place *there = calloc(1, sizeof *there);
+    if (!there)
+        return;
+    place_of(there, p->store, &p->id, p->size_bytes, commit, path);
+    int rc = place_prepare(there, NULL);
+    for (int i = 0; !rc && i < LOCK_TRIES && lock_try(fd, there, NULL) == HFP_E_LOCKED; i++)
+        nanosleep(&(struct timespec){ .tv_nsec = LOCK_WAIT_NS }, NULL);
+}
+
 int publish_link(const struct place *p, const char *commit, const char *path, int64_t unix_s, struct hfp_err *err)
 {
     const struct store *s = p->store;
@@ -174,6 +234,9 @@ int publish_link(const struct place *p, const char *commit, const char *path, in
     if (rc || linked)
         return rc;
     if (s->is_local) {
+        AUTO(fd_closep) int lock = -1;
+        if (!holds)
+            lock_copy(&lock, p, commit, path);
         if (!holds)
             rc = copy_holds(&holds, p, path, commit, path, err);
         if (!rc && !holds)
@@ -202,7 +265,8 @@ int publish_linked(bool *linked, const struct place *p, const char *commit, cons
     entry_name(entry, sizeof entry, commit, path);
     if (strcmp(entry, p->final_name) != 0 && !(place_is_blob(p) && s->symlinks))
         return copy_holds(linked, p, entry, commit, path, err);
-    *linked =
-        strcmp(entry, p->final_name) == 0 ? final_present(p, &st) : same_file(s->repo_dir, entry, s->blobs, p->etag);
+    if (strcmp(entry, p->final_name) != 0)
+        return same_file(linked, s->repo_dir, entry, s->blobs, p->etag, err);
+    *linked = final_present(p, &st);
     return HFP_OK;
 }

@@ -112,7 +112,13 @@ static void partial_dropp(struct partial **pt)
 int publish_empty(const struct place *p, int64_t unix_s, struct hfp_err *err)
 {
     AUTO(partial_dropp) struct partial *pt = NULL;
-    int rc = partial_claim(&pt, p, NULL, true, unix_s, err);
+    struct content_id id;
+    int rc = digest_of(&id, p->id.kind, "", 0, err);
+    if (!rc && !content_id_equal(&id, &p->id))
+        rc =
+            err_set(err, HFP_E_CONTENT, "the Hub lists 0 bytes under %s, and that is not the hash of nothing", p->etag);
+    if (!rc)
+        rc = partial_claim(&pt, p, NULL, true, unix_s, err);
     return rc ? rc : publish_blob(p, &pt, NULL, unix_s, err);
 }
 

@@ -14,7 +14,7 @@
  * (digests is NULL then); may be NULL. When the partial was unlinked under us it is copied from the open descriptor. */
 int publish_blob(const struct place *p, struct partial **pt, const uint8_t *first_block, int64_t unix_s,
                  struct hfp_err *err);
-/* A file without content: no partial needed. */
+/* A file without content: no partial needed. HFP_E_CONTENT: its hash is that of something. */
 int publish_empty(const struct place *p, int64_t unix_s, struct hfp_err *err);
 /* Group commit: starts write-back of all, so that the fdatasync of each that follows finds little to do. */
 void publish_prepare(struct partial *const *pts, size_t n);

@@ -1,6 +1,7 @@
 #include "daemon/addresses.h"
 
 #include "daemon/body.h"
+#include "front/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -92,7 +93,7 @@ int addresses_read(char *lines, size_t room, const cJSON *item, const char *name
     addresses_split(&before, was);
     for (const cJSON *one = item->child; one; one = one->next) {
         const char *text = cJSON_GetStringValue(one);
-        if (!text || !body_plain(text))
+        if (!text || !text_plain(text))
             return fault(err, HFP_E_ARG, "%s: has to be a list of addresses.", name);
         if (!(text = meant(text, name, &before, err)))
             return err->code;

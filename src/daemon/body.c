@@ -63,22 +63,10 @@ int body_parse(cJSON **out, const char *text, size_t n, struct hfp_err *err)
     return rc;
 }
 
-bool body_plain(const char *s)
-{
-    while (*s) {
-        unsigned c = 0;
-        size_t n = utf8_read(s, &c);
-        if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
-            return false;
-        s += n;
-    }
-    return true;
-}
-
 int body_text(char **out, const cJSON *item, const char *name, struct hfp_err *err)
 {
     const char *text = cJSON_GetStringValue(item);
-    if (!text || !*text || strlen(text) > TEXT_LIMIT || !body_plain(text))
+    if (!text || !*text || strlen(text) > TEXT_LIMIT || !text_plain(text))
         return fault(err, HFP_E_ARG, "%s: has to be a text of 1 to %d bytes without control characters.", name,
                      TEXT_LIMIT);
     char *copy = strdup(text);
@@ -211,12 +199,14 @@ static int ask_member(struct job_ask *a, const cJSON *item, struct hfp_err *err)
 }
 
 /* Names as people copy them are understood; what they mean is what is kept. */
-static int ask_names(struct job_ask *a, bool type_given, struct hfp_err *err)
+static int ask_names(struct job_ask *a, bool type_given, const char *endpoint, struct hfp_err *err)
 {
     struct spec s;
     if (!a->repo)
         return fault(err, HFP_E_ARG, "repo: is missing.");
     int rc = spec_parse(&s, a->repo, "https://huggingface.co", err);
+    if (rc && endpoint)
+        rc = spec_parse(&s, a->repo, endpoint, err);
     if (rc)
         return fault(err, HFP_E_ARG, "repo: %.300s", strdupa(err->message));
     if (s.type_given && type_given && s.type != a->type)
@@ -239,14 +229,14 @@ static int ask_names(struct job_ask *a, bool type_given, struct hfp_err *err)
     return whole ? HFP_OK : fault_nomem(err);
 }
 
-int body_ask(struct job_ask *out, const cJSON *o, struct hfp_err *err)
+int body_ask(struct job_ask *out, const cJSON *o, const char *endpoint, struct hfp_err *err)
 {
     struct job_ask a = { 0 };
     int rc = HFP_OK;
     for (const cJSON *item = o->child; item && rc == HFP_OK; item = item->next)
         rc = ask_member(&a, item, err);
     if (rc == HFP_OK)
-        rc = ask_names(&a, cJSON_GetObjectItemCaseSensitive(o, "type") != NULL, err);
+        rc = ask_names(&a, cJSON_GetObjectItemCaseSensitive(o, "type") != NULL, endpoint, err);
     if (rc)
         job_ask_done(&a);
     else

@@ -14,8 +14,8 @@
 
 /* The object of a body; the caller frees it by cJSON_Delete(). Deeper than two levels is none of ours. */
 int body_parse(cJSON **out, const char *text, size_t n, struct hfp_err *err);
-/* What POST /jobs takes. */
-int body_ask(struct job_ask *out, const cJSON *o, struct hfp_err *err);
+/* What POST /jobs takes. endpoint: the Hub whose links are understood beside those of huggingface.co; NULL: none. */
+int body_ask(struct job_ask *out, const cJSON *o, const char *endpoint, struct hfp_err *err);
 /* What PATCH /jobs/{id} takes; *out is changed where a member is given. */
 struct body_change {
     bool has_priority, has_limit;
@@ -30,7 +30,5 @@ int body_move(char out[static JOB_ID_SIZE], const cJSON *o, struct hfp_err *err)
 int body_text(char **out, const cJSON *item, const char *name, struct hfp_err *err);
 int body_texts(char ***out, const cJSON *item, const char *name, struct hfp_err *err);
 int body_integer(int64_t *out, const cJSON *item, const char *name, int64_t min, int64_t max, struct hfp_err *err);
-/* Whether text may stand in a name or path: UTF-8 without control characters. */
-bool body_plain(const char *text);
 
 #endif

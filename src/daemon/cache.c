@@ -3,24 +3,17 @@
 #include "daemon/cache_json.h"
 #include "daemon/eviction.h"
 #include "daemon/worker.h"
+#include "front/clock.h"
 #include "front/status_json.h"
 #include "front/units.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define TELL_NS 250000000ULL    /* readers of events: four times a second (feed.h) */
 #define SHORT_COMMIT 7          /* as git shows it */
 #define LISTING_MAX (64U << 20) /* of an answer: some 100,000 revisions; more is no cache */
-
-/* Who waits for a listing. */
-struct asker {
-    struct asker *next;
-    cache_listed_fn *fn;
-    void *ctx;
-};
 
 struct scan {
     struct worker_task task;
@@ -46,16 +39,13 @@ struct cache {
     size_t n;
     uint64_t text_until_ns;
     uint64_t ended, jobs_n, quota_bytes; /* jobs that have, all on the list, and the setting, when last looked at */
+    struct removal *leaving, **last;     /* who waits for a turn, the first one first */
+    bool removing;                       /* one has its turn */
     struct eviction *eviction;
     bool untold, again; /* an event waits for feed_flush(); the rooms before this one have something to do */
 };
 
-static uint64_t mono_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
+static void give_turn(struct cache *c);
 
 static int ending(const struct cache *c, struct hfp_err *err)
 {
@@ -69,7 +59,7 @@ static void scan_run(struct worker_task *t)
     struct scan *s = (struct scan *)t;
     struct hfp_cache *found = NULL;
     struct out o = { 0 };
-    uint64_t begun_ns = mono_ns();
+    uint64_t begun_ns = clock_mono_ns();
     if (ending(s->cache, &s->err) || hfp_cache_list(&found, s->cache->rooms.root, &s->err))
         return;
     cache_json(&o, &(struct cache_view){ found, s->cache->rooms.root, s->quota_bytes, &s->damage });
@@ -79,17 +69,7 @@ static void scan_run(struct worker_task *t)
     else if (!(s->text = out_take(&o, &s->n)))
         fault_nomem(&s->err);
     out_done(&o);
-    s->took_ns = mono_ns() - begun_ns;
-}
-
-static void answer(struct asker *askers, const char *text, size_t n, const struct hfp_err *err)
-{
-    while (askers) {
-        struct asker *a = askers;
-        askers = a->next;
-        a->fn(a->ctx, text, n, err);
-        free(a);
-    }
+    s->took_ns = clock_mono_ns() - begun_ns;
 }
 
 static void forget(struct cache *c)
@@ -100,26 +80,22 @@ static void forget(struct cache *c)
         c->scan->stale = true;
 }
 
-static void scan_begin(struct cache *c);
-
 static void scan_done(struct worker_task *t)
 {
     struct scan *s = (struct scan *)t;
     struct cache *c = s->cache;
     c->scan = NULL;
-    answer(s->askers, s->text, s->n, s->text ? NULL : &s->err);
+    askers_tell(&s->askers, s->text, s->n, s->text ? NULL : &s->err);
     if (s->text && !s->stale) {
         free(c->text);
         c->text = s->text;
         c->n = s->n;
-        c->text_until_ns = mono_ns() + (s->took_ns > LISTING_NS ? s->took_ns : LISTING_NS);
+        c->text_until_ns = clock_mono_ns() + (s->took_ns > LISTING_NS ? s->took_ns : LISTING_NS);
     } else {
         free(s->text);
     }
     damage_done(&s->damage);
     free(s);
-    if (c->askers)
-        scan_begin(c);
 }
 
 static void scan_begin(struct cache *c)
@@ -128,11 +104,9 @@ static void scan_begin(struct cache *c)
     struct damage damage;
     if (!s || !damage_collect(&damage, c->rooms.jobs)) {
         struct hfp_err err = { 0 };
-        struct asker *askers = c->askers;
-        c->askers = NULL;
         free(s);
         fault_nomem(&err);
-        answer(askers, NULL, 0, &err);
+        askers_tell(&c->askers, NULL, 0, &err);
         return;
     }
     *s = (struct scan){ .task = { .run = scan_run, .done = scan_done }, .cache = c, .askers = c->askers };
@@ -144,38 +118,17 @@ static void scan_begin(struct cache *c)
     worker_submit(c->worker, &s->task);
 }
 
-void cache_list(struct cache *c, cache_listed_fn *fn, void *ctx)
+void cache_list(struct cache *c, asker_fn *fn, void *ctx)
 {
-    struct hfp_err err = { 0 };
     if (c->text && c->now_ns < c->text_until_ns) {
         fn(ctx, c->text, c->n, NULL);
         return;
     }
-    struct asker *a = calloc(1, sizeof *a);
-    if (!a) {
-        fault_nomem(&err);
-        fn(ctx, NULL, 0, &err);
-        return;
-    }
-    struct asker **list = c->scan && !c->scan->stale ? &c->scan->askers : &c->askers;
-    *a = (struct asker){ *list, fn, ctx };
-    *list = a;
-    if (!c->scan)
-        scan_begin(c);
+    if (askers_add(c->scan && !c->scan->stale ? &c->scan->askers : &c->askers, fn, ctx, clock_mono_ns()))
+        give_turn(c);
 }
 
 /* ---- what leaves ---- */
-
-static void hold(struct cache *c)
-{
-    c->rooms.jobs->held++;
-}
-
-static void release(struct cache *c)
-{
-    c->rooms.jobs->held--;
-    c->again = true;
-}
 
 static void tell_gone(struct cache *c, const char *why, enum hfp_repo_type type, const char *repo, const char *commit,
                       uint64_t freed_bytes)
@@ -199,7 +152,9 @@ static void tell_gone(struct cache *c, const char *why, enum hfp_repo_type type,
 
 struct removal {
     struct worker_task task;
+    struct removal *next;
     struct cache *cache;
+    uint64_t until_ns; /* its turn comes, or it is given up */
     const char *why;
     enum hfp_repo_type type;
     char *repo, *commit;
@@ -216,6 +171,20 @@ static void removal_free(struct removal *r)
     free(r);
 }
 
+static struct removal *removal_take(struct cache *c)
+{
+    struct removal *r = c->leaving;
+    if (!(c->leaving = r->next))
+        c->last = &c->leaving;
+    return r;
+}
+
+static void removal_stays(struct removal *r, const struct job *user, const struct hfp_err *err)
+{
+    r->fn(r->ctx, 0, user, err);
+    removal_free(r);
+}
+
 static void removal_run(struct worker_task *t)
 {
     struct removal *r = (struct removal *)t;
@@ -226,12 +195,40 @@ static void removal_run(struct worker_task *t)
 static void removal_done(struct worker_task *t)
 {
     struct removal *r = (struct removal *)t;
-    release(r->cache);
+    struct cache *c = r->cache;
+    c->rooms.jobs->leaving = NULL;
+    c->removing = false;
+    c->again = true;
     if (r->err.code == HFP_OK)
-        tell_gone(r->cache, r->why, r->type, r->repo, r->commit, r->freed_bytes);
-    forget(r->cache); /* also what broke in the middle has changed something */
-    r->fn(r->ctx, r->freed_bytes, r->err.code == HFP_OK ? NULL : &r->err);
+        tell_gone(c, r->why, r->type, r->repo, r->commit, r->freed_bytes);
+    forget(c); /* also what broke in the middle has changed something */
+    r->fn(r->ctx, r->freed_bytes, NULL, r->err.code == HFP_OK ? NULL : &r->err);
     removal_free(r);
+}
+
+static void removal_begin(struct cache *c)
+{
+    struct removal *r = removal_take(c);
+    const struct job *user = cache_user(c->rooms.jobs, r->type, r->repo);
+    if (user) {
+        removal_stays(r, user, NULL);
+        return;
+    }
+    c->rooms.jobs->leaving = r->repo;
+    c->rooms.jobs->leaving_type = r->type;
+    c->removing = true;
+    worker_submit(c->worker, &r->task);
+}
+
+static void give_up_late(struct cache *c)
+{
+    struct hfp_err err = { 0 };
+    while (c->leaving && c->now_ns >= c->leaving->until_ns) {
+        fault(&err, HFP_E_IO,
+              "nothing was deleted: what the cache does since before was not over after %d s. Does its disk hang?",
+              TURN_MAX_S);
+        removal_stays(removal_take(c), NULL, &err);
+    }
 }
 
 void cache_remove(struct cache *c, const char *why, enum hfp_repo_type type, const char *repo, const char *commit,
@@ -250,11 +247,18 @@ void cache_remove(struct cache *c, const char *why, enum hfp_repo_type type, con
         if (r)
             removal_free(r);
         fault_nomem(&err);
-        fn(ctx, 0, &err);
+        fn(ctx, 0, NULL, &err);
         return;
     }
-    hold(c);
-    worker_submit(c->worker, &r->task);
+    r->until_ns = clock_mono_ns() + TURN_MAX_S * 1000000000ULL;
+    *c->last = r;
+    c->last = &r->next;
+    give_turn(c);
+}
+
+bool cache_leaving(const struct cache *c)
+{
+    return c->removing || c->leaving;
 }
 
 const struct job *cache_user(const struct jobs *jobs, enum hfp_repo_type type, const char *repo)
@@ -275,6 +279,18 @@ void cache_delete(struct cache *c, enum hfp_repo_type type, const char *repo, co
 
 /* ---- the room ---- */
 
+/* To whoever waits when the worker has nothing to do: what leaves, then who asks, then the quota. What waits here and not
+ * in the worker can still be given up. */
+static void give_turn(struct cache *c)
+{
+    while (c->leaving && worker_waiting(c->worker) == 0)
+        removal_begin(c);
+    if (c->askers && worker_waiting(c->worker) == 0)
+        scan_begin(c);
+    if (worker_waiting(c->worker) == 0)
+        eviction_turn(c->eviction);
+}
+
 static uint64_t jobs_ended(const struct cache *c)
 {
     return c->rooms.counts->done + c->rooms.counts->failed + c->rooms.counts->cancelled;
@@ -286,6 +302,7 @@ int cache_new(struct cache **out, const struct cache_rooms *rooms, struct hfp_er
     if (!c)
         return fault_nomem(err);
     c->rooms = *rooms;
+    c->last = &c->leaving;
     atomic_init(&c->ending, false);
     c->quota_bytes = rooms->settings->quota_bytes;
     int rc = worker_new(&c->worker, rooms->wake_fd, err);
@@ -309,9 +326,9 @@ void cache_free(struct cache *c)
     atomic_store(&c->ending, true);
     eviction_end(c->eviction);
     ending(c, &err);
-    struct asker *askers = c->askers;
-    c->askers = NULL;
-    answer(askers, NULL, 0, &err);
+    askers_tell(&c->askers, NULL, 0, &err);
+    while (c->leaving)
+        removal_stays(removal_take(c), NULL, &err);
     worker_free(c->worker);
     eviction_free(c->eviction);
     free(c->text);
@@ -333,7 +350,6 @@ static void look_around(struct cache *c)
     c->ended = jobs_ended(c);
     c->quota_bytes = c->rooms.settings->quota_bytes;
     c->jobs_n = c->rooms.jobs->n;
-    eviction_turn(c->eviction);
 }
 
 uint64_t cache_turn(struct cache *c, uint64_t now_ns)
@@ -342,10 +358,19 @@ uint64_t cache_turn(struct cache *c, uint64_t now_ns)
     c->again = false;
     worker_turn(c->worker);
     look_around(c);
+    give_turn(c);
+    give_up_late(c);
     if (c->untold && now_ns >= c->told_ns + TELL_NS) {
         c->untold = false;
         c->told_ns = now_ns;
         feed_flush(c->rooms.feed);
     }
-    return c->again ? now_ns : c->untold ? c->told_ns + TELL_NS : UINT64_MAX;
+    uint64_t next_ns = askers_late(&c->askers, now_ns);
+    if (c->scan)
+        next_ns = clock_sooner(next_ns, askers_late(&c->scan->askers, now_ns));
+    if (c->leaving)
+        next_ns = clock_sooner(next_ns, c->leaving->until_ns);
+    if (c->untold)
+        next_ns = clock_sooner(next_ns, c->told_ns + TELL_NS);
+    return c->again ? now_ns : next_ns;
 }

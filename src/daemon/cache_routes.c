@@ -8,21 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void listed(void *ctx, const char *json, size_t n, const struct hfp_err *err)
-{
-    struct http_request *r = ctx;
-    struct out o = { 0 };
-    if (err) {
-        reply_problem(r, 503, hfp_code_name(err->code), err->message);
-        return;
-    }
-    out_put(&o, json, n);
-    reply_json(r, 200, &o, NULL);
-}
-
 void cache_list_route(struct route_call *c)
 {
-    cache_list(c->daemon->cache, listed, c->request);
+    cache_list(c->daemon->cache, reply_told, c->request);
+    daemon_again(c->daemon); /* how long it waits is counted */
 }
 
 static unsigned status_of(enum hfp_code code)
@@ -40,10 +29,23 @@ static unsigned status_of(enum hfp_code code)
     }
 }
 
-static void deleted(void *ctx, uint64_t freed_bytes, const struct hfp_err *err)
+static void refuse_used(struct http_request *r, const struct job *j)
+{
+    char detail[400];
+    snprintf(detail, sizeof detail,
+             "%s, a %s of %s that is %s, works on this repository. Wait for its end or cancel it.", j->id,
+             verb_text(j->ask.verb), j->ask.repo, hfp_state_text(job_state(j)));
+    reply_problem(r, 409, "in_use", detail);
+}
+
+static void deleted(void *ctx, uint64_t freed_bytes, const struct job *user, const struct hfp_err *err)
 {
     struct http_request *r = ctx;
     struct out o = { 0 };
+    if (user) {
+        refuse_used(r, user);
+        return;
+    }
     if (err) {
         reply_problem(r, status_of(err->code), hfp_code_name(err->code), err->message);
         return;
@@ -66,15 +68,6 @@ static bool type_parse(enum hfp_repo_type *out, const char *text)
     return false;
 }
 
-static void refuse_used(struct route_call *c, const struct job *j)
-{
-    char detail[400];
-    snprintf(detail, sizeof detail,
-             "%s, a %s of %s that is %s, works on this repository. Wait for its end or cancel it.", j->id,
-             verb_text(j->ask.verb), j->ask.repo, hfp_state_text(job_state(j)));
-    reply_problem(c->request, 409, "in_use", detail);
-}
-
 /* The names are the library's to check: what it refuses is HFP_E_ARG, and nothing is touched. */
 void cache_delete_route(struct route_call *c)
 {
@@ -88,8 +81,10 @@ void cache_delete_route(struct route_call *c)
     bool bare = strcmp(space, "-") == 0; /* no name of the Hub begins or ends with a dash */
     snprintf(repo, sizeof repo, "%s%s%s", bare ? "" : space, bare ? "" : "/", name);
     const struct job *j = cache_user(&c->daemon->jobs, type, repo);
-    if (j)
-        refuse_used(c, j);
-    else
-        cache_delete(c->daemon->cache, type, repo, commit, deleted, c->request);
+    if (j) { /* now, whenever its turn would come */
+        refuse_used(c->request, j);
+        return;
+    }
+    cache_delete(c->daemon->cache, type, repo, commit, deleted, c->request);
+    daemon_again(c->daemon); /* how long it waits is counted */
 }

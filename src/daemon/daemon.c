@@ -2,6 +2,7 @@
 
 #include "daemon/listen.h"
 #include "daemon/routes.h"
+#include "front/clock.h"
 #include "front/files.h"
 
 #include <errno.h>
@@ -9,7 +10,9 @@
 #include <malloc.h> /* malloc_trim() */
 #endif
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,18 +28,6 @@
 #define LAST_WRITES 300        /* of 10 ms: what was told to the store is on disk before the end, unless that hangs */
 #define REST_NS (8 * NS_PER_S) /* after the last job; the engine rests a little before */
 #define LAST_TURNS 20          /* of 10 ms: answers under way go out before the end */
-
-static uint64_t mono_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 static void restore(void *ctx, const char *name, const char *value)
 {
@@ -90,7 +81,7 @@ static int open_engine(struct daemon *d, struct hfp_err *err)
                                         .settings = &d->settings,
                                         .log = &d->log,
                                         .notifying = d->notifying,
-                                        .token = d->token != NULL,
+                                        .token = d->options->token != NULL,
                                         .watch_dirs = d->options->v[OPT_WATCH_DIR].list,
                                         .other = ready_event,
                                         .other_ctx = &d->ready };
@@ -99,9 +90,12 @@ static int open_engine(struct daemon *d, struct hfp_err *err)
 
 static int open_notifying(struct daemon *d, struct hfp_err *err)
 {
-    const struct notifying_rooms rooms = {
-        .options = d->options, .settings = &d->settings, .jobs = &d->jobs, .log = &d->log, .wake_fd = d->wake_fd
-    };
+    const struct notifying_rooms rooms = { .options = d->options,
+                                           .settings = &d->settings,
+                                           .jobs = &d->jobs,
+                                           .store = d->store,
+                                           .log = &d->log,
+                                           .wake_fd = d->wake_fd };
     const struct option_value *on = &d->options->v[OPT_NOTIFY_ON];
     if (on->source > FROM_DEFAULT)
         settings_restore(&d->settings, "notify_on", on->text);
@@ -167,6 +161,8 @@ static int open_all(struct daemon *d, struct hfp_err *err)
     if (rc == HFP_OK)
         rc = worker_new(&d->disk, d->wake_fd, err);
     if (rc == HFP_OK)
+        rc = worker_new(&d->folders, d->wake_fd, err);
+    if (rc == HFP_OK)
         rc = feed_new(&d->feed, err);
     if (rc == HFP_OK)
         rc = http_new(&d->http, &ops, err);
@@ -209,19 +205,20 @@ static uint64_t rest(struct daemon *d, uint64_t now_ns)
 
 static uint64_t turn(struct daemon *d)
 {
-    uint64_t now_ns = mono_ns();
+    uint64_t now_ns = clock_mono_ns();
     worker_turn(d->disk);
+    worker_turn(d->folders);
     uint64_t next = driver_turn(d->driver, now_ns);
-    next = earlier(next, cache_turn(d->cache, now_ns));
-    next = earlier(next, saying_turn(d->saying, now_ns));
-    next = earlier(next, notifying_turn(d->notifying, now_ns));
-    next = earlier(next, watching_turn(d->watching, now_ns));
-    next = earlier(next, network_turn(d, now_ns));
-    next = earlier(next, systemd_turn(&d->systemd, now_ns));
-    next = earlier(next, feed_turn(d->feed, now_ns));
-    next = earlier(next, rest(d, now_ns));
-    next = earlier(next, http_turn(d->http, now_ns));
-    return earlier(next, store_turn(d->store, now_ns)); /* last: what the others gave is written at once */
+    next = clock_sooner(next, cache_turn(d->cache, now_ns));
+    next = clock_sooner(next, saying_turn(d->saying, now_ns));
+    next = clock_sooner(next, notifying_turn(d->notifying, now_ns));
+    next = clock_sooner(next, watching_turn(d->watching, now_ns));
+    next = clock_sooner(next, network_turn(d, now_ns));
+    next = clock_sooner(next, systemd_turn(&d->systemd, now_ns));
+    next = clock_sooner(next, feed_turn(d->feed, now_ns));
+    next = clock_sooner(next, rest(d, now_ns));
+    next = clock_sooner(next, http_turn(d->http, now_ns));
+    return clock_sooner(next, store_turn(d->store, now_ns)); /* last: what the others gave is written at once */
 }
 
 void daemon_again(struct daemon *d)
@@ -245,7 +242,7 @@ static void wait_until(struct daemon *d, uint64_t next_ns)
     fds[n++] = (struct pollfd){ .fd = d->wake_fd, .events = POLLIN };
     fds[n++] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
     fds[n++] = (struct pollfd){ .fd = driver_fd(d->driver), .events = POLLIN };
-    uint64_t now_ns = mono_ns();
+    uint64_t now_ns = clock_mono_ns();
     struct timespec t = { 0 };
     if (next_ns > now_ns && next_ns != UINT64_MAX)
         t = (struct timespec){ (time_t)((next_ns - now_ns) / NS_PER_S), (long)((next_ns - now_ns) % NS_PER_S) };
@@ -256,28 +253,83 @@ static void wait_until(struct daemon *d, uint64_t next_ns)
         d->stop = true;
 }
 
-static void close_all(struct daemon *d)
+/* What ends the process if closing does not. */
+struct bound {
+    pthread_t thread;
+    const struct daemon *daemon;
+    int closed_fd; /* readable: it did */
+};
+
+static void *leave_behind(void *ctx)
 {
-    watching_free(d->watching); /* who waits for it may yet give a job */
-    network_free(d->network);
-    driver_free(d->driver);
-    d->driver = NULL;
-    notifying_free(d->notifying); /* before http: who waits for a test is answered */
+    const struct bound *b = ctx;
+    struct pollfd closed = { .fd = b->closed_fd, .events = POLLIN };
+    if (poll(&closed, 1, CLOSE_MAX_S * 1000) != 0)
+        return NULL;
+    log_line(&b->daemon->log, HFP_LOG_WARN, NULL, "a disk seems to hang: ended without waiting any longer for %s",
+             atomic_load(&b->daemon->closing));
+    _exit(b->daemon->status);
+}
+
+static bool bound_begin(struct bound *b, const struct daemon *d)
+{
+    *b = (struct bound){ .daemon = d, .closed_fd = eventfd(0, EFD_CLOEXEC) };
+    if (b->closed_fd >= 0 && pthread_create(&b->thread, NULL, leave_behind, b) == 0)
+        return true;
+    if (b->closed_fd >= 0)
+        close(b->closed_fd);
+    return false;
+}
+
+static void bound_end(struct bound *b)
+{
+    uint64_t one = 1;
+    if (write(b->closed_fd, &one, sizeof one) == sizeof one)
+        pthread_join(b->thread, NULL);
+    close(b->closed_fd);
+}
+
+static void write_out(struct daemon *d)
+{
     for (int i = 0; d->store && i < LAST_WRITES && !store_idle(d->store); i++) {
-        store_turn(d->store, mono_ns());
+        store_turn(d->store, clock_mono_ns());
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
         worker_turn(d->disk);
     }
+}
+
+static void close_all(struct daemon *d)
+{
+    struct bound bound;
+    atomic_store(&d->closing, "the job database");
+    bool bounded = bound_begin(&bound, d);
+    if (d->driver)
+        driver_keep(d->driver);
+    write_out(d); /* first: what follows may wait for a disk that hangs */
+    network_free(d->network);
+    atomic_store(&d->closing, "the jobs that ran; what they had not recorded is fetched again");
+    driver_free(d->driver);
+    d->driver = NULL;
+    atomic_store(&d->closing, "the look at a folder that was asked for");
+    worker_free(d->folders);
+    atomic_store(&d->closing, "the look at other tools' downloads");
+    watching_free(d->watching);
+    atomic_store(&d->closing, "what was read or deleted in the cache");
     cache_free(d->cache);
+    atomic_store(&d->closing, "the job database; the last changes may be lost");
     worker_free(d->disk);
+    atomic_store(&d->closing, "the notifications");
+    notifying_free(
+        d->notifying); /* after the store, which it waits for; before http: who waits for a test is answered */
     for (int i = 0; d->http && d->store && i < LAST_TURNS && http_open(d->http) > feed_readers(d->feed); i++) {
-        http_turn(d->http, mono_ns());
+        http_turn(d->http, clock_mono_ns());
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
     }
     http_free(d->http);
     feed_free(d->feed);
     store_detach(d->store);
     jobs_done(&d->jobs);
+    atomic_store(&d->closing, "the progress files");
     saying_free(d->saying);
     ready_done(&d->ready);
     listen_done(d);
@@ -287,6 +339,8 @@ static void close_all(struct daemon *d)
     free(d->openapi);
     close(d->signal_fd);
     close(d->wake_fd);
+    if (bounded)
+        bound_end(&bound);
 }
 
 static int run(struct options *o)
@@ -307,9 +361,10 @@ static int run(struct options *o)
     systemd_say(&d.systemd, "STOPPING=1");
     if (rc == HFP_OK)
         log_line(&d.log, HFP_LOG_INFO, NULL, "ending; jobs go on at the next start");
+    d.status = hfp_exit_status((enum hfp_code)rc);
     close_all(&d);
     systemd_close(&d.systemd);
-    return hfp_exit_status((enum hfp_code)rc);
+    return d.status;
 }
 
 int daemon_main(int argc, char **argv)

@@ -21,7 +21,8 @@ struct daemon {
     struct log log;
     struct guard_policy policy;
     struct http *http;
-    struct worker *disk; /* the job database's thread */
+    struct worker *disk;    /* the job database's thread */
+    struct worker *folders; /* looks at the folders that requests name: their disk may hang */
     struct jobs jobs;
     struct settings settings;
     struct store *store;
@@ -36,16 +37,23 @@ struct daemon {
     struct systemd systemd;
     int wake_fd, signal_fd;
     bool stop;
-    uint64_t rest_ns;  /* when memory is given back, if no job runs; 0: it is */
-    uint64_t requests; /* answered since the start */
-    char *token;       /* the daemon's own; NULL: none */
-    char *openapi;     /* made when first asked for */
+    int status;                  /* of the program, once it ends */
+    const char *_Atomic closing; /* what its end waits for, in words; another thread says it when that hangs */
+    uint64_t rest_ns;            /* when memory is given back, if no job runs; 0: it is */
+    uint64_t requests;           /* answered since the start */
+    size_t listens;              /* of --listen, the first so many: opened by us */
+    char *token;                 /* the daemon's own; NULL: none */
+    char *openapi;               /* made when first asked for */
     size_t openapi_n;
 };
 
 /* Another turn at once: what HTTP has brought concerns a room that had its turn before it. */
 void daemon_again(struct daemon *d);
-/* The whole program; returns the exit status. */
+/* The whole program; returns the exit status. Its end takes at most CLOSE_MAX_S: what is to be kept is written first, then
+ * threads that work on a disk are waited for, the engine's first, and one that still hangs is left behind with the
+ * process. It loses nothing that a kill would not lose. (Where not even a kill ends a thread, the process goes when the
+ * kernel lets it.) */
+#define CLOSE_MAX_S 8 /* `docker stop` kills after 10 s; a disk that works needs a moment */
 int daemon_main(int argc, char **argv);
 
 #endif

@@ -1,7 +1,7 @@
 /* daemon/damage.h: the revisions in which a job has found damage that no later one has put right.
  *
  * Receipts alone say only that a file is not proved any more. Read from the list of jobs; a copy, so that it may go to
- * another thread. */
+ * another thread; whoever holds it last gives it to damage_done(). */
 #ifndef HFP_DAEMON_DAMAGE_H
 #define HFP_DAEMON_DAMAGE_H
 

@@ -1,16 +1,9 @@
 #include "daemon/driver_inside.h"
 
 #include "daemon/samples.h"
+#include "front/clock.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-uint64_t driver_unix_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void driver_touch(struct driver *d, struct job *j, bool keep)
 {
@@ -161,10 +154,8 @@ int driver_new(struct driver **out, const struct driver_rooms *rooms, const stru
     return rc;
 }
 
-void driver_free(struct driver *d)
+void driver_keep(struct driver *d)
 {
-    if (!d)
-        return;
     for (size_t i = 0; i < d->rooms.jobs->n; i++) {
         struct job *j = d->rooms.jobs->list[i];
         if (!j->engine)
@@ -172,6 +163,12 @@ void driver_free(struct driver *d)
         store_put_job(d->rooms.store, j);
         driver_curve_keep(d, j);
     }
+}
+
+void driver_free(struct driver *d)
+{
+    if (!d)
+        return;
     hfp_close(d->engine);
     free(d);
 }
@@ -187,9 +184,9 @@ uint64_t driver_turn(struct driver *d, uint64_t now_ns)
     driver_take_events(d);
     for (struct job *j; (j = jobs_next(d->rooms.jobs, d->rooms.settings->parallel_jobs)) != NULL;)
         driver_start(d, j);
-    uint64_t next = driver_tell(d), sample_at = driver_sample(d), limit_at = driver_limits(d, false);
-    next = next < sample_at ? next : sample_at;
-    return next < limit_at ? next : limit_at;
+    uint64_t next = driver_tell(d);
+    next = clock_sooner(next, driver_sample(d));
+    return clock_sooner(next, driver_limits(d, false));
 }
 
 size_t driver_hosts(const struct driver *d, struct hfp_host *out, size_t max)

@@ -23,7 +23,7 @@ struct driver_rooms {
     struct settings *settings;
     const struct log *log;
     struct notifying *notifying;
-    bool token;                                           /* the daemon has one */
+    bool token;                                           /* there is one for the Hub */
     char *const *watch_dirs;                              /* --watch-dir, NULL-terminated; NULL: none */
     void (*other)(void *ctx, const struct hfp_event *ev); /* events of driver_ask() */
     void *other_ctx;
@@ -31,7 +31,11 @@ struct driver_rooms {
 
 int driver_new(struct driver **out, const struct driver_rooms *rooms, const struct hfp_config *config,
                struct hfp_err *err);
-/* Cancels what runs in the engine, records what is finished. Jobs stay what they are, and go on at the next start. */
+/* What commands have changed is put into the store, also of jobs they did not name: a move changes the places of others. */
+void driver_save(struct driver *d);
+/* What runs in the engine is put into the store as it stands, for the end. */
+void driver_keep(struct driver *d);
+/* Cancels what runs in the engine, which may wait for a disk. Jobs stay what they are, and go on at the next start. */
 void driver_free(struct driver *d);
 int driver_fd(const struct driver *d);
 uint64_t driver_turn(struct driver *d, uint64_t now_ns);

@@ -3,6 +3,7 @@
 
 #include "daemon/job_files.h"
 #include "daemon/samples.h"
+#include "front/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ void driver_requeue(struct job *j)
 {
     j->end = HFP_QUEUED;
     j->ended_ms = 0;
+    j->told = 0; /* it begins anew, and so does what is told of it */
     if (j->status)
         j->status->error = (struct hfp_err){ 0 };
 }
@@ -46,7 +48,7 @@ void driver_ended(struct driver *d, struct job *j, enum hfp_state end)
     j->engine = 0;
     j->parked = j->paused = j->cancelling = j->again = false;
     j->end = end;
-    j->ended_ms = driver_unix_ms();
+    j->ended_ms = (uint64_t)clock_unix_ms();
     d->counts.done += end == HFP_DONE;
     d->counts.failed += end == HFP_FAILED;
     d->counts.cancelled += end == HFP_CANCELLED;
@@ -68,6 +70,14 @@ void driver_ended(struct driver *d, struct job *j, enum hfp_state end)
         driver_forget(d, old);
 }
 
+static void tell(struct driver *d, struct job *j, enum notify_event what)
+{
+    if (!job_tells(j, what))
+        return;
+    store_put_job(d->rooms.store, j);
+    notifying_tell(d->rooms.notifying, j, what);
+}
+
 void driver_start(struct driver *d, struct job *j)
 {
     struct hfp_err err = { 0 };
@@ -84,7 +94,7 @@ void driver_start(struct driver *d, struct job *j)
             j->engine = 0;
             if ((j->status = calloc(1, sizeof *j->status)))
                 j->status->error = err;
-            notifying_failed(d->rooms.notifying, j);
+            tell(d, j, NOTIFY_FAILED);
             driver_ended(d, j, HFP_FAILED);
             return;
         }
@@ -92,7 +102,7 @@ void driver_start(struct driver *d, struct job *j)
         log_line(d->rooms.log, HFP_LOG_INFO, j->id, "%s begins", j->ask.repo);
     }
     if (!j->started_ms)
-        j->started_ms = driver_unix_ms();
+        j->started_ms = (uint64_t)clock_unix_ms();
     driver_touch(d, j, true);
     driver_touch_order(d);
 }
@@ -105,13 +115,13 @@ void driver_stall_over(struct driver *d, struct job *j)
         return;
     j->stalled_since_s = 0;
     if (j->samples)
-        samples_stall_end(j->samples, (int64_t)(driver_unix_ms() / 1000),
+        samples_stall_end(j->samples, clock_unix_ms() / 1000,
                           j->status && j->status->stalled ? j->status->wait_text : "");
 }
 
 static void take_stall(struct driver *d, struct job *j, const struct hfp_event *ev)
 {
-    uint64_t now_s = driver_unix_ms() / 1000;
+    uint64_t now_s = (uint64_t)clock_unix_ms() / 1000;
     if (ev->type == HFP_EV_RECOVERED) {
         if (j->stalled_since_s)
             log_line(d->rooms.log, HFP_LOG_INFO, j->id, "%s goes on after %llu s", j->ask.repo,
@@ -126,6 +136,15 @@ static void take_stall(struct driver *d, struct job *j, const struct hfp_event *
         samples_stall(j->samples, (int64_t)j->stalled_since_s, ev->status.wait_text);
     driver_curve_keep(d, j);
     log_line(d->rooms.log, HFP_LOG_WARN, j->id, "%s stalled: %s", j->ask.repo, ev->status.wait_text);
+}
+
+static void take_news(struct driver *d, struct job *j, const struct hfp_event *ev)
+{
+    enum notify_event what;
+    if (notify_meaning(&what, ev))
+        tell(d, j, what);
+    else if (ev->type == HFP_EV_PROGRESS && !j->stalled_since_s && ev->status.fetched_bytes > 0)
+        tell(d, j, NOTIFY_RECOVERED); /* from what an earlier run of this program told, if it did */
 }
 
 static void take_counts(struct driver *d, const struct hfp_status *was, const struct hfp_status *is)
@@ -147,7 +166,7 @@ static void take_event(struct driver *d, struct job *j, const struct hfp_event *
         j->status = malloc(sizeof *j->status);
     if (j->status)
         *j->status = ev->status;
-    notifying_event(d->rooms.notifying, j, ev);
+    take_news(d, j, ev);
     if (ev->type == HFP_EV_FILE)
         job_files_event(&j->files, ev);
     else if (j->files)

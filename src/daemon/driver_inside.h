@@ -19,7 +19,6 @@ struct driver {
     bool order;   /* the queue's order is to be told */
 };
 
-uint64_t driver_unix_ms(void);
 /* The job is to be told of, and, with keep, to be kept. */
 void driver_touch(struct driver *d, struct job *j, bool keep);
 void driver_touch_order(struct driver *d);

@@ -1,8 +1,10 @@
 /* Settings and the limit that is in force; once a second the curve of each job and what keeps it from being faster. */
 #include "daemon/driver_inside.h"
 
+#include "daemon/cores.h"
 #include "daemon/limits.h"
 #include "daemon/samples.h"
+#include "front/clock.h"
 #include "front/progress.h"
 #include "front/timetable.h"
 
@@ -10,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define CONNECTIONS_MAX 16 /* what the engine learns up to (hfp.h) */
 #define SAMPLE_NS NS_PER_S
@@ -22,7 +23,7 @@
  * put right moves the limit as well. */
 uint64_t driver_limits(struct driver *d, bool now)
 {
-    int64_t unix_s = (int64_t)(driver_unix_ms() / 1000), left;
+    int64_t unix_s = clock_unix_ms() / 1000, left;
     if (!now && d->now_ns < d->limits_ns)
         return d->limits_ns;
     uint64_t limit = settings_limit(&d->limit_until_unix_s, d->rooms.settings, unix_s);
@@ -139,7 +140,7 @@ void driver_curve_keep(struct driver *d, struct job *j)
     struct out o = { 0 };
     if (!j->samples)
         return;
-    samples_json(&o, j->samples, (int64_t)(driver_unix_ms() / 1000));
+    samples_json(&o, j->samples, clock_unix_ms() / 1000);
     char *json = out_take(&o, NULL);
     if (json)
         store_put_samples(d->rooms.store, j->id, json);
@@ -147,18 +148,17 @@ void driver_curve_keep(struct driver *d, struct job *j)
     j->curve_due_ns = d->now_ns + (ran_ns < CURVE_FIRST_NS ? CURVE_FIRST_NS : ran_ns < CURVE_NS ? ran_ns : CURVE_NS);
 }
 
-/* Of all cores, since the last look. */
+/* Of what we may use of the processors, since the last look. */
 static unsigned cpu_permille(struct driver *d)
 {
     struct rusage u;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     getrusage(RUSAGE_SELF, &u);
     uint64_t used_ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * NS_PER_S +
                        (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
     uint64_t passed_ns = d->now_ns - d->cpu_at_ns, more_ns = used_ns - d->cpu_ns;
     d->cpu_at_ns = d->now_ns;
     d->cpu_ns = used_ns;
-    return passed_ns ? (unsigned)(more_ns * 1000 / (uint64_t)(cores > 0 ? cores : 1) / passed_ns) : 0;
+    return passed_ns ? (unsigned)(more_ns * 1000 / cores_permille() * 1000 / passed_ns) : 0;
 }
 
 /* After the samples: what keeps each from being faster. */
@@ -197,7 +197,7 @@ uint64_t driver_sample(struct driver *d)
     bool keep = d->now_ns >= d->kept_ns + KEEP_NS;
     if (keep)
         d->kept_ns = d->now_ns;
-    int64_t now_s = (int64_t)(driver_unix_ms() / 1000);
+    int64_t now_s = clock_unix_ms() / 1000;
     for (size_t i = 0; i < q->n; i++) {
         struct job *j = q->list[i];
         if (!job_running(j) || !j->status)

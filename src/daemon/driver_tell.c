@@ -45,16 +45,21 @@ static void tell_order(struct driver *d)
     d->order = false;
 }
 
+void driver_save(struct driver *d)
+{
+    for (size_t i = 0; i < d->rooms.jobs->n; i++) {
+        struct job *j = d->rooms.jobs->list[i];
+        if (j->unsaved)
+            store_put_job(d->rooms.store, j);
+        j->unsaved = false;
+    }
+}
+
 uint64_t driver_tell(struct driver *d)
 {
     if (!d->changed)
         return UINT64_MAX;
-    for (size_t i = 0; i < d->rooms.jobs->n; i++) {
-        struct job *j = d->rooms.jobs->list[i];
-        if (j->unsaved && !j->removed)
-            store_put_job(d->rooms.store, j);
-        j->unsaved = false;
-    }
+    driver_save(d);
     if (d->told_ns && d->now_ns < d->told_ns + TELL_NS)
         return d->told_ns + TELL_NS;
     d->changed = false;

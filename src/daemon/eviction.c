@@ -43,9 +43,10 @@ static void round_fails(struct eviction *e, const struct hfp_err *err)
         log_line(house(e)->log, HFP_LOG_WARN, NULL, "quota: %s", err->message);
 }
 
-static void evicted(void *ctx, uint64_t freed_bytes, const struct hfp_err *err)
+static void evicted(void *ctx, uint64_t freed_bytes, const struct job *user, const struct hfp_err *err)
 {
     struct eviction *e = ctx;
+    (void)user; /* the next look leaves alone what it needs */
     bool locked = err && err->code == HFP_E_LOCKED && passed_over_add(&e->passed_over, e->next.commit);
     (void)freed_bytes; /* told by the cache */
     if (err && !locked) {
@@ -79,7 +80,8 @@ static bool stands(const struct eviction *e, const struct look *l)
     struct quota *now = needs(e);
     bool same = l->quota_bytes == house(e)->settings->quota_bytes &&
                 l->freed_bytes == cache_counts(e->rooms.cache)->freed_bytes;
-    bool goes = now && same && !quota_keeps(now, next->type, next->repo, next->commit);
+    bool goes =
+        now && same && !cache_leaving(e->rooms.cache) && !quota_keeps(now, next->type, next->repo, next->commit);
     quota_free(now);
     return goes;
 }

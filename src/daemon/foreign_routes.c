@@ -4,25 +4,15 @@
 #include "daemon/body.h"
 #include "daemon/reply.h"
 #include "front/status_json.h"
+#include "front/text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void told(void *ctx, const char *json)
-{
-    struct http_request *r = ctx;
-    struct out o = { 0 };
-    if (!json) {
-        reply_problem(r, 503, "E_NOMEM", "out of memory.");
-        return;
-    }
-    out_put(&o, json, strlen(json));
-    reply_json(r, 200, &o, NULL);
-}
-
 void foreign_list_route(struct route_call *c)
 {
-    watching_list(c->daemon->watching, told, c->request);
+    watching_list(c->daemon->watching, reply_told, c->request);
+    daemon_again(c->daemon); /* how long it waits is counted */
 }
 
 /* ---- adopt ---- */
@@ -87,10 +77,10 @@ static int make_ask(struct job_ask *out, const struct wish *w, const struct watc
     struct job_ask ask = { 0 };
     if (!w->repo && !one->repo[0])
         return fault(err, HFP_E_ARG, "repo: is missing, and where the file lies does not tell it.");
-    if (strlen(one->path) > TEXT_LIMIT || !body_plain(one->path))
+    if (strlen(one->path) > TEXT_LIMIT || !text_plain(one->path))
         return fault(err, HFP_E_ARG, "its path is longer than %d bytes, or no plain text.", TEXT_LIMIT);
     cJSON *o = ask_object(w, one);
-    int rc = o ? body_ask(&ask, o, err) : fault_nomem(err);
+    int rc = o ? body_ask(&ask, o, w->daemon->options->v[OPT_ENDPOINT].text, err) : fault_nomem(err);
     cJSON_Delete(o);
     if (rc)
         return rc;
@@ -113,7 +103,9 @@ static void looked(void *ctx, const struct watched *one)
     struct wish *w = ctx;
     struct hfp_err err = { 0 };
     struct job_ask ask = { 0 };
-    if (!one->found)
+    if (w->daemon->stop) /* it looked to the end; nothing is begun any more */
+        reply_problem(w->request, 503, "ending", "the daemon is ending.");
+    else if (!one->found)
         reply_problem(w->request, 404, "no_such_download", "it is not seen any more: finished, or given up.");
     else if (one->refused[0])
         reply_problem(w->request, one->outside ? 403 : 409, one->outside ? "folder_refused" : "still_growing",

@@ -30,6 +30,8 @@ static void kept(void *ctx, const struct hfp_err *err)
     struct out o = { 0 };
     if (err) {
         reply_problem(w->request, 507, hfp_code_name(err->code), err->message);
+    } else if (!w->daemon->driver) { /* kept, but who knows all of them is gone */
+        reply_problem(w->request, 503, "ending", "the daemon is ending.");
     } else {
         settings_out(w->daemon, &o);
         reply_json(w->request, 200, &o, NULL);

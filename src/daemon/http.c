@@ -2,6 +2,7 @@
 #include "daemon/http.h"
 
 #include "daemon/http_request.h"
+#include "front/clock.h"
 #include "front/text.h"
 
 #include <stdlib.h>
@@ -168,12 +169,9 @@ uint64_t http_turn(struct http *h, uint64_t now_ns)
 {
     uint64_t next = UINT64_MAX;
     h->now_ns = now_ns;
-    for (unsigned i = 0; i < h->n; i++) {
-        uint64_t at = run(h, h->listener[i]->mhd);
-        next = at < next ? at : next;
-    }
-    uint64_t cut = sweep(h);
-    return cut < next ? cut : next;
+    for (unsigned i = 0; i < h->n; i++)
+        next = clock_sooner(next, run(h, h->listener[i]->mhd));
+    return clock_sooner(next, sweep(h));
 }
 
 unsigned http_open(const struct http *h)

@@ -104,6 +104,18 @@ bool job_ended(const struct job *j)
     return j->end == HFP_DONE || j->end == HFP_FAILED || j->end == HFP_CANCELLED;
 }
 
+bool job_tells(struct job *j, enum notify_event what)
+{
+    const unsigned bit = 1U << (what == NOTIFY_RECOVERED ? NOTIFY_STALLED : what);
+    bool told = j->told & bit;
+    if (what == NOTIFY_RECOVERED) {
+        j->told &= ~bit;
+        return told;
+    }
+    j->told |= bit;
+    return !told;
+}
+
 bool job_running(const struct job *j)
 {
     return j->engine && !j->paused && !j->parked && !job_ended(j);

@@ -4,6 +4,7 @@
 #ifndef HFP_DAEMON_JOB_H
 #define HFP_DAEMON_JOB_H
 
+#include "front/notify.h"
 #include "hfp/hfp.h"
 
 #define JOB_ID_SIZE 19 /* "j_", 16 hex digits, NUL */
@@ -45,11 +46,13 @@ struct job {
     struct hfp_status *status;                 /* the last one; NULL: never begun */
     char *snapshot;
     uint64_t stalls;
+    unsigned told;             /* bits of enum notify_event: whom it concerns has been told; STALLED: and that lasts */
     uint64_t elapsed_before_s; /* of earlier runs of this program */
     uint64_t position;         /* in the queue, from 1; 0: not in it. jobs.c keeps it */
     char *key, *key_digest;    /* Idempotency-Key, and what came with it; NULL: none */
     bool unsaved, changed;     /* the store, the readers of events have to be told */
     uint64_t stalled_since_s;  /* unix; 0: it moves */
+    uint64_t disk_free_bytes;  /* where it goes, at the last look; 0: none yet (daemon/notifying_disk.h) */
     struct job_files *files;   /* while it runs */
     struct samples *samples;
     uint64_t curve_since_ns, curve_due_ns;  /* mono: when this run began; when the curve is kept again */
@@ -63,5 +66,7 @@ enum hfp_state job_state(const struct job *j);
 bool job_ended(const struct job *j);
 /* Takes one of the engine's parallel places. */
 bool job_running(const struct job *j);
+/* Is this news of the job? Each happening once, also across restarts: j->told is kept. Afterwards it is none. */
+bool job_tells(struct job *j, enum notify_event what);
 
 #endif

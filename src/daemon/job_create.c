@@ -4,18 +4,19 @@
 #include "daemon/body.h"
 #include "daemon/job_json.h"
 #include "daemon/reply.h"
+#include "front/clock.h"
+#include "front/text.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define KEY_MAX 200 /* of an Idempotency-Key */
 
-/* Below one of --local-root, with what is there of the path resolved: a link must not lead out. */
-static bool folder_allowed(const struct daemon *d, const char *folder)
+/* Below one of --local-root, with what is there of the path resolved: a link must not lead out. May wait for a disk. */
+static bool folder_allowed(const struct option_value *roots, const char *folder)
 {
     char path[PATH_MAX], real[PATH_MAX];
     if (*folder != '/' || strlen(folder) >= sizeof path || strstr(folder, "/../") || strstr(folder, "/./"))
@@ -30,7 +31,6 @@ static bool folder_allowed(const struct daemon *d, const char *folder)
             return false;
         *slash = '\0';
     }
-    const struct option_value *roots = &d->options->v[OPT_LOCAL_ROOT];
     for (size_t i = 0; i < roots->list_n; i++) {
         char root[PATH_MAX];
         size_t len = realpath(roots->list[i], root) ? strlen(root) : 0;
@@ -68,18 +68,11 @@ static bool answer_known(struct route_call *c, const char *key, const char *sum,
     return j != NULL;
 }
 
-static uint64_t unix_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void create(struct route_call *c, struct job_ask *ask, const char *key, const char *sum)
 {
     struct hfp_err err = { 0 };
     struct job *j = NULL;
-    int rc = job_make(&j, ask, unix_ms(), &err);
+    int rc = job_make(&j, ask, (uint64_t)clock_unix_ms(), &err);
     if (rc == HFP_OK && key && (!(j->key = strdup(key)) || !(j->key_digest = strdup(sum))))
         rc = fault_nomem(&err);
     if (rc == HFP_OK)
@@ -99,17 +92,72 @@ void route_create(struct daemon *d, struct http_request *r, struct job_ask *ask)
         create(&c, ask, NULL, NULL);
 }
 
+static void answer(struct route_call *c, struct job_ask *ask, const char *key, const char *sum, bool allowed)
+{
+    if (!allowed)
+        reply_problem(c->request, 403, "folder_refused", "local_dir: not below a folder that --local-root allows.");
+    else if (!answer_known(c, key, sum, ask))
+        create(c, ask, key, sum);
+}
+
+/* A job that goes to a folder waits until somebody has looked at that. */
+struct folder_look {
+    struct worker_task task;
+    struct daemon *daemon;
+    struct http_request *request;
+    struct job_ask ask;
+    const char *key; /* the request's, or NULL */
+    char sum[17];
+    bool allowed;
+};
+
+static void look_run(struct worker_task *task)
+{
+    struct folder_look *l = (struct folder_look *)task;
+    l->allowed = folder_allowed(&l->daemon->options->v[OPT_LOCAL_ROOT], l->ask.local_dir);
+}
+
+static void look_done(struct worker_task *task)
+{
+    struct folder_look *l = (struct folder_look *)task;
+    struct route_call c = { .daemon = l->daemon, .request = l->request };
+    if (l->daemon->stop)
+        reply_problem(l->request, 503, "ending", "the daemon is ending.");
+    else
+        answer(&c, &l->ask, l->key, l->sum, l->allowed);
+    job_ask_done(&l->ask);
+    free(l);
+}
+
+/* Takes *ask over. */
+static void look(struct route_call *c, struct job_ask *ask, const char *key, const char *sum)
+{
+    struct folder_look *l = calloc(1, sizeof *l);
+    if (!l) {
+        job_ask_done(ask);
+        reply_problem(c->request, 503, "E_NOMEM", "out of memory.");
+        return;
+    }
+    *l = (struct folder_look){ .task = { .run = look_run, .done = look_done },
+                               .daemon = c->daemon,
+                               .request = c->request,
+                               .ask = *ask,
+                               .key = key };
+    memcpy(l->sum, sum, sizeof l->sum);
+    worker_submit(c->daemon->folders, &l->task);
+}
+
 void jobs_create_route(struct route_call *c)
 {
     struct hfp_err err = { 0 };
     struct job_ask ask = { 0 };
     char sum[17];
     const char *key = http_header(c->request, "Idempotency-Key");
-    if (key && (!*key || strlen(key) > KEY_MAX || !body_plain(key))) {
+    if (key && (!*key || strlen(key) > KEY_MAX || !text_plain(key))) {
         reply_problem(c->request, 400, "E_ARG", "Idempotency-Key: 1 to 200 bytes without control characters.");
         return;
     }
-    if (body_ask(&ask, c->body, &err)) {
+    if (body_ask(&ask, c->body, c->daemon->options->v[OPT_ENDPOINT].text, &err)) {
         reply_error(c->request, 400, &err);
         return;
     }
@@ -125,9 +173,10 @@ void jobs_create_route(struct route_call *c)
         return;
     }
     digest(sum, &ask);
-    if (ask.local_dir && !folder_allowed(c->daemon, ask.local_dir))
-        reply_problem(c->request, 403, "folder_refused", "local_dir: not below a folder that --local-root allows.");
-    else if (!answer_known(c, key, sum, &ask))
-        create(c, &ask, key, sum);
+    if (ask.local_dir) {
+        look(c, &ask, key, sum);
+        return;
+    }
+    answer(c, &ask, key, sum, true);
     job_ask_done(&ask);
 }

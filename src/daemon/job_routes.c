@@ -87,10 +87,7 @@ void route_answer_kept(struct route_call *c, struct job *j, unsigned status)
     *w = (struct waiting){ .daemon = c->daemon, .request = c->request, .status = status };
     if (j)
         memcpy(w->id, j->id, sizeof w->id);
-    if (j && j->unsaved) {
-        j->unsaved = false;
-        store_put_job(c->daemon->store, j);
-    }
+    driver_save(c->daemon->driver);
     store_sync(c->daemon->store, kept, w);
 }
 

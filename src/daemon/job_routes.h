@@ -1,4 +1,5 @@
-/* daemon/job_routes.h: what the handlers below /jobs share: job_routes.c (changing), job_create.c, job_show.c. */
+/* daemon/job_routes.h: what the handlers below /jobs share: job_routes.c (changing), job_create.c, job_show.c.
+ * Loop's thread. A request that was answered is http's to free. */
 #ifndef HFP_DAEMON_JOB_ROUTES_H
 #define HFP_DAEMON_JOB_ROUTES_H
 

@@ -141,15 +141,21 @@ size_t jobs_waiting(const struct jobs *q)
     return n;
 }
 
+static bool held(const struct jobs *q, const struct job *j)
+{
+    return q->leaving && j->ask.type == q->leaving_type && strcmp(j->ask.repo, q->leaving) == 0;
+}
+
 struct job *jobs_next(struct jobs *q, size_t parallel)
 {
-    bool place = !q->held && running(q, false) < parallel, plan_place = running(q, true) < PLANS_AT_ONCE;
+    bool place = running(q, false) < parallel, plan_place = running(q, true) < PLANS_AT_ONCE;
     if (!place && !plan_place)
         return NULL;
     jobs_sort(q);
     for (size_t i = 0; i < q->n && !job_ended(q->list[i]); i++) {
         struct job *j = q->list[i];
-        if (job_state(j) == HFP_QUEUED && !j->cancelling && (j->ask.verb == HFP_PLAN ? plan_place : place))
+        if (job_state(j) == HFP_QUEUED && !j->cancelling &&
+            (j->ask.verb == HFP_PLAN ? plan_place : place && !held(q, j)))
             return j;
     }
     return NULL;

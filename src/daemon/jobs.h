@@ -19,7 +19,8 @@ struct jobs {
     struct job **list; /* in the order of jobs_sort() */
     size_t n, room;
     bool sorted;
-    unsigned held; /* nothing begins but dry runs: revisions leave the cache (cache.h) */
+    const char *leaving; /* a revision of it leaves the cache: no job of it begins but dry runs (cache.h); NULL: none */
+    enum hfp_repo_type leaving_type;
 };
 
 int jobs_add(struct jobs *q, struct job *j, struct hfp_err *err); /* owns it on success */

@@ -89,10 +89,15 @@ struct limits_verdict limits_judge(const struct limits_facts *f)
         snprintf(v.text, sizeof v.text, "measuring");
     } else if (f->cpu_permille >= CPU_BUSY) {
         v.what = LIMITED_CPU;
-        snprintf(v.text, sizeof v.text, "the processor: %u %% of all cores are at work here", f->cpu_permille / 10);
+        snprintf(v.text, sizeof v.text, "the processor: %u %% of what we may use of it is at work here",
+                 f->cpu_permille < 1000 ? f->cpu_permille / 10 : 100);
     } else if (st->state == HFP_VERIFYING) {
         v.what = LIMITED_DISK;
         snprintf(v.text, sizeof v.text, "reading the disk");
+    } else if (st->connections > 0 && 2 * st->connections_held > st->connections) {
+        v.what = LIMITED_DISK;
+        snprintf(v.text, sizeof v.text, "the disk: %u of %u connections wait until it has taken what came",
+                 st->connections_held, st->connections);
     } else if (st->rate_bytes_per_s > 0) {
         judge_network(&v, f);
     }

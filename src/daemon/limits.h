@@ -2,7 +2,8 @@
  *
  * Only what the figures show is said. The engine adds connections for as long as the whole gets faster: where it stopped by
  * itself, more gave nothing, and the line is what is left; where it came to the number allowed, each connection is held
- * down at the other end. */
+ * down at the other end. Where most connections are held back by us, and neither a limit nor the processor is why, the
+ * bytes wait for the disk. */
 #ifndef HFP_DAEMON_LIMITS_H
 #define HFP_DAEMON_LIMITS_H
 
@@ -32,7 +33,7 @@ struct limits_facts {
     uint64_t all_rate_bytes_per_s;  /* of all running jobs */
     const char *until;              /* "20:00": when the first changes; NULL: not today */
     uint32_t connections_max;       /* as many as are allowed */
-    unsigned cpu_permille;          /* of all cores, by this process */
+    unsigned cpu_permille;          /* of what it may use (cores.h), by this process */
     uint64_t moving_s;              /* since it began to run */
 };
 

@@ -159,6 +159,9 @@ static int find_token(struct daemon *d, const char *data, bool needed, struct hf
         return HFP_OK;
     char *path = path_join(data, "token");
     int rc = path ? HFP_OK : fault_nomem(err);
+    struct stat st;
+    if (rc == HFP_OK && stat(path, &st) == 0 && st.st_size == 0)
+        unlink(path); /* of a start that was killed, or lost its power, before it was written */
     if (rc == HFP_OK && access(path, F_OK) != 0)
         rc = make_token(path, err);
     if (rc == HFP_OK)
@@ -225,6 +228,7 @@ int listen_all(struct daemon *d, const char *data, struct hfp_err *err)
     int rc = read_tls(&cert, &key, o, err);
     for (size_t i = 0; i < list->list_n && rc == HFP_OK; i++)
         rc = open_one(&opened, list->list[i], err);
+    d->listens = opened.n;
     bool require = option_on(o, OPT_REQUIRE_TOKEN);
     if (rc == HFP_OK)
         rc = find_token(d, data, require || opened.beyond, err);
@@ -253,7 +257,7 @@ int listen_all(struct daemon *d, const char *data, struct hfp_err *err)
 void listen_done(const struct daemon *d)
 {
     const struct option_value *list = &d->options->v[OPT_LISTEN];
-    for (size_t i = 0; i < list->list_n; i++)
+    for (size_t i = 0; i < d->listens; i++)
         if (strncmp(list->list[i], "unix:", 5) == 0)
             unlink(list->list[i] + 5);
 }

@@ -1,4 +1,7 @@
-/* daemon/listen.h: where the daemon is reached: addresses, Unix sockets, certificates, its token. Once, at the start. */
+/* daemon/listen.h: where the daemon is reached: addresses, Unix sockets, certificates, its token.
+ *
+ * Once, at the start and at the end, on the main thread. Sockets belong to http.h once it listens on them; the token is the
+ * daemon's. */
 #ifndef HFP_DAEMON_LISTEN_H
 #define HFP_DAEMON_LISTEN_H
 
@@ -9,6 +12,6 @@
 int listen_all(struct daemon *d, const char *data, struct hfp_err *err);
 /* "127.0.0.1:8585", "[::1]:8585", "localhost:8585"; the host without brackets. */
 bool listen_parse(char host[static 256], char port[static 8], const char *text);
-void listen_done(const struct daemon *d); /* takes Unix sockets away */
+void listen_done(const struct daemon *d); /* takes our Unix sockets away: another daemon may have the same address */
 
 #endif

@@ -1,7 +1,9 @@
 #include "daemon/routes.h"
 
+#include "daemon/askers.h"
 #include "daemon/job_json.h"
 #include "daemon/reply.h"
+#include "front/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +15,12 @@
 #define MOST_NS (5 * NS_PER_S)  /* and over more than that it is none of now */
 #define MARKS_MAX 400           /* begins and ends of jobs in one answer, the newest */
 
-struct asker {
-    struct asker *next;
-    struct http_request *request;
-};
-
 struct network {
     struct traffic *traffic;
     struct netdevs reading, rates; /* at_ns 0: none */
     struct asker *askers;
     char *told; /* the last event */
 };
-
-static uint64_t mono_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 int network_new(struct network **out, struct hfp_err *err)
 {
@@ -136,25 +126,12 @@ static bool look(struct network *n, uint64_t now_ns)
     return rated;
 }
 
-static void answer(struct http_request *r, char *json)
+static void answer_askers(struct network *n, const char *json)
 {
-    struct out o = { 0 };
-    if (json) {
-        out_put(&o, json, strlen(json));
-        reply_json(r, 200, &o, NULL);
-    } else {
-        reply_problem(r, 503, "E_IO", "the kernel's figures cannot be read (/proc/net/dev).");
-    }
-}
-
-static void answer_askers(struct network *n, char *json)
-{
-    while (n->askers) {
-        struct asker *a = n->askers;
-        n->askers = a->next;
-        answer(a->request, json);
-        free(a);
-    }
+    struct hfp_err err = { 0 };
+    if (!json)
+        fault(&err, HFP_E_IO, "the kernel's figures cannot be read (/proc/net/dev).");
+    askers_tell(&n->askers, json, json ? strlen(json) : 0, json ? NULL : &err);
 }
 
 static void tell(struct daemon *d, const char *json)
@@ -205,21 +182,16 @@ void network_free(struct network *n)
 void network_now_route(struct route_call *c)
 {
     struct network *n = c->daemon->network;
-    uint64_t now_ns = mono_ns();
+    uint64_t now_ns = clock_mono_ns();
+    if (!askers_add(&n->askers, reply_told, c->request, now_ns))
+        return;
     if (n->rates.at_ns && now_ns < n->rates.at_ns + SAMPLE_NS * 3 / 2) {
         char *json = now_json(c->daemon);
-        answer(c->request, json);
+        answer_askers(n, json);
         free(json);
-        return;
+    } else {
+        daemon_again(c->daemon);
     }
-    struct asker *a = malloc(sizeof *a);
-    if (!a) {
-        reply_problem(c->request, 503, "E_NOMEM", "out of memory.");
-        return;
-    }
-    *a = (struct asker){ n->askers, c->request };
-    n->askers = a;
-    daemon_again(c->daemon);
 }
 
 struct mark {

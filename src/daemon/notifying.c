@@ -3,22 +3,32 @@
 #include "daemon/addresses.h"
 #include "daemon/notifying_disk.h"
 #include "daemon/worker.h"
+#include "front/clock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LAST_NS 300000000ULL /* at the end: what is being said anyway; a dead address must not hold the daemon up */
 
 struct test;
+
+/* What waits for the store. */
+struct news {
+    struct news *next;
+    char job[JOB_ID_SIZE];
+    enum notify_event event;
+    struct hfp_status status;
+    int64_t unix_ms;
+};
 
 struct notifying {
     struct notifying_rooms rooms;
     struct notifier *notifier;
     struct worker *worker; /* of tests and looks at disks */
     struct notifying_disks disks;
-    struct test *test; /* under way, or NULL */
+    struct test *test;         /* under way, or NULL */
+    struct news *news, **last; /* in the order of the store's answers */
     atomic_bool stop;
 };
 
@@ -41,6 +51,7 @@ int notifying_new(struct notifying **out, const struct notifying_rooms *rooms, s
     if (!n)
         return fault_nomem(err);
     n->rooms = *rooms;
+    n->last = &n->news;
     const struct notifier_config config = { .events = NOTIFY_ALL,
                                             .allow_local = option_on(rooms->options, OPT_NOTIFY_LOCAL),
                                             .ca_file = v[OPT_CA_FILE].text,
@@ -55,6 +66,14 @@ int notifying_new(struct notifying **out, const struct notifying_rooms *rooms, s
     return HFP_OK;
 }
 
+static struct news *news_take(struct notifying *n)
+{
+    struct news *w = n->news;
+    if (!(n->news = w->next))
+        n->last = &n->news;
+    return w;
+}
+
 void notifying_free(struct notifying *n)
 {
     if (!n)
@@ -65,6 +84,8 @@ void notifying_free(struct notifying *n)
         notifier_wait(n->notifier, LAST_NS);
     notifier_free(n->notifier);
     notifying_disks_done(&n->disks);
+    while (n->news)
+        free(news_take(n));
     free(n);
 }
 
@@ -97,18 +118,14 @@ static unsigned wanted(const struct notifying *n, const struct job *j)
 
 static void say(struct notifying *n, const struct job *j, struct notify_message *m)
 {
-    struct timespec t;
     struct addresses all;
     const struct option_value *fixed = &n->rooms.options->v[OPT_NOTIFY];
-    if (!j->status || j->removed || j->ask.verb == HFP_PLAN || !(wanted(n, j) & 1U << m->event))
+    if (j->removed || j->ask.verb == HFP_PLAN || !(wanted(n, j) & 1U << m->event))
         return;
-    clock_gettime(CLOCK_REALTIME, &t);
     m->repo = j->ask.repo;
     m->revision = j->ask.revision;
     m->type = j->ask.type;
     m->job = j->id;
-    m->status = j->status;
-    m->unix_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
     addresses_split(&all, n->rooms.settings->notify);
     for (size_t i = 0; i < fixed->list_n; i++)
         say_to(n, fixed->list[i], true, m);
@@ -119,17 +136,28 @@ static void say(struct notifying *n, const struct job *j, struct notify_message 
             say_to(n, *own, false, m);
 }
 
-void notifying_event(struct notifying *n, const struct job *j, const struct hfp_event *ev)
+static void kept(void *ctx, const struct hfp_err *err)
 {
-    struct notify_message m = { 0 };
-    if (notify_meaning(&m.event, ev))
+    struct notifying *n = ctx;
+    struct news *w = news_take(n);
+    struct notify_message m = { .event = w->event, .status = &w->status, .unix_ms = w->unix_ms };
+    const struct job *j = jobs_find(n->rooms.jobs, w->job);
+    (void)err;
+    if (j)
         say(n, j, &m);
+    free(w);
 }
 
-void notifying_failed(struct notifying *n, const struct job *j)
+void notifying_tell(struct notifying *n, const struct job *j, enum notify_event what)
 {
-    struct notify_message m = { .event = NOTIFY_FAILED };
-    say(n, j, &m);
+    struct news *w = j->status ? malloc(sizeof *w) : NULL;
+    if (!w)
+        return;
+    *w = (struct news){ .event = what, .status = *j->status, .unix_ms = clock_unix_ms() };
+    memcpy(w->job, j->id, sizeof w->job);
+    *n->last = w;
+    n->last = &w->next;
+    store_sync(n->rooms.store, kept, n);
 }
 
 void notifying_settings(struct notifying *n, const struct settings *before)
@@ -154,8 +182,10 @@ static void fell(void *ctx, const char *job, uint64_t free_bytes, uint64_t to_co
     struct notifying *n = ctx;
     struct notify_message m = { .event = NOTIFY_DISK_LOW, .free_bytes = free_bytes, .to_come_bytes = to_come_bytes };
     const struct job *j = jobs_find(n->rooms.jobs, job);
-    if (!j)
+    if (!j || !j->status)
         return;
+    m.status = j->status;
+    m.unix_ms = clock_unix_ms();
     log_line(n->rooms.log, HFP_LOG_WARN, job, "%s: the disk has less room than what is still to come", j->ask.repo);
     say(n, j, &m);
 }

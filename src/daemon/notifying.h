@@ -9,6 +9,7 @@
 #include "daemon/jobs.h"
 #include "daemon/log.h"
 #include "daemon/settings.h"
+#include "daemon/store.h"
 #include "front/options.h"
 
 struct notifying;
@@ -18,19 +19,21 @@ struct notifying_rooms {
     const struct options *options;
     const struct settings *settings;
     struct jobs *jobs;
+    struct store *store;
     const struct log *log;
     int wake_fd;
 };
 
 int notifying_new(struct notifying **out, const struct notifying_rooms *rooms, struct hfp_err *err);
-/* What is on its way has a moment to arrive; tests under way are answered. NULL is fine. */
+/* After the store's last turn. What is on its way has a moment to arrive, what was not yet kept is told by the next run;
+ * tests under way are answered. NULL is fine. */
 void notifying_free(struct notifying *n);
 /* Returns when it wants the next turn (mono ns); UINT64_MAX: when something comes. */
 uint64_t notifying_turn(struct notifying *n, uint64_t now_ns);
 
-/* j->status is what the engine said with it. */
-void notifying_event(struct notifying *n, const struct job *j, const struct hfp_event *ev);
-void notifying_failed(struct notifying *n, const struct job *j); /* it did not even begin */
+/* Said when the store has what was put into it before: that it was told (j->told) is on disk first, so that a kill never
+ * makes it be told twice. What the store cannot keep is told anyway. j->status is what is said of it. */
+void notifying_tell(struct notifying *n, const struct job *j, enum notify_event what);
 /* Addresses that are no longer in the settings are told nothing more. */
 void notifying_settings(struct notifying *n, const struct settings *before);
 /* Member "notify_fixed", into an open object: those given at the start, as they are shown. */

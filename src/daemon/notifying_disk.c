@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_NS 10000000000ULL
 #define ROWS_MAX 16 /* as many jobs run side by side at most */
 
 struct disk_row {
@@ -19,6 +18,8 @@ struct disk_row {
 struct disk_look {
     struct worker_task task;
     struct notifying_disks *owner;
+    const struct jobs *jobs;
+    const char *hub_folder;
     disk_fell_fn *fell;
     void *ctx;
     uint64_t now_ns;
@@ -35,13 +36,23 @@ static void look_run(struct worker_task *task)
     }
 }
 
+static const char *folder_of(const struct job *j, const char *hub_folder)
+{
+    return j->ask.local_dir ? j->ask.local_dir : hub_folder;
+}
+
 static void look_done(struct worker_task *task)
 {
     struct disk_look *l = (struct disk_look *)task;
     l->owner->under_way = false;
-    for (size_t i = 0; i < l->n; i++)
-        if (l->row[i].fell)
-            l->fell(l->ctx, l->row[i].job, l->row[i].free_bytes, l->row[i].to_come_bytes);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct disk_row *r = &l->row[i];
+        for (size_t k = 0; k < l->jobs->n; k++)
+            if (strcmp(folder_of(l->jobs->list[k], l->hub_folder), r->folder) == 0)
+                l->jobs->list[k]->disk_free_bytes = r->free_bytes;
+        if (r->fell)
+            l->fell(l->ctx, r->job, r->free_bytes, r->to_come_bytes);
+    }
 }
 
 static void add(struct disk_look *l, const struct job *j, const char *folder)
@@ -91,10 +102,12 @@ uint64_t notifying_disks_turn(struct notifying_disks *d, const struct jobs *jobs
     if (now_ns < d->next_ns)
         return d->next_ns;
     if (!d->look && !(d->look = calloc(1, sizeof *d->look)))
-        return d->next_ns = now_ns + LOOK_NS;
+        return d->next_ns = now_ns + DISK_LOW_LOOK_NS;
     struct disk_look *l = d->look;
     l->task = (struct worker_task){ .run = look_run, .done = look_done };
     l->owner = d;
+    l->jobs = jobs;
+    l->hub_folder = hub_folder;
     l->fell = fell;
     l->ctx = ctx;
     l->now_ns = now_ns;
@@ -103,10 +116,10 @@ uint64_t notifying_disks_turn(struct notifying_disks *d, const struct jobs *jobs
     for (size_t i = 0; i < jobs->n; i++) {
         const struct job *j = jobs->list[i];
         if (j->status && job_state(j) == HFP_DOWNLOADING)
-            add(l, j, j->ask.local_dir ? j->ask.local_dir : hub_folder);
+            add(l, j, folder_of(j, hub_folder));
     }
     sweep(l);
-    d->next_ns = now_ns + LOOK_NS;
+    d->next_ns = now_ns + DISK_LOW_LOOK_NS;
     d->under_way = l->n > 0;
     if (l->n > 0)
         worker_submit(worker, &l->task);

@@ -1,4 +1,4 @@
-/* daemon/notifying_disk.h: notices a disk that has less room than what is still to come to it.
+/* daemon/notifying_disk.h: notices a disk that has less room than what is still to come to it, and notes its free space.
  *
  * Every 10 s while a job downloads, by folder; the looking is done on the worker's thread, for a disk may hang. Loop's
  * thread, of daemon/notifying.c. */

@@ -106,36 +106,42 @@ static void ask_schema(struct out *o)
     out_object_end(o);
 }
 
+/* A setting that can be changed: its type, what bounds it, and what a list is made of. */
+static const struct setting {
+    const char *name, *type, *least_word, *most_word;
+    int64_t least, most;
+    const char *items, *text;
+} changeable[] = {
+#define X(field, least, most, fallback, text) { #field, "integer", "minimum", "maximum", least, most, NULL, text },
+    SETTINGS(X)
+#undef X
+#define X(field, room, check, wrong, text) { #field, "string", NULL, "maxLength", 0, (room)-1, NULL, text },
+        SETTINGS_TEXT(X)
+#undef X
+#define X(field, room, fallback, kind, most, schema, text) { #field, "array", NULL, "maxItems", 0, most, schema, text },
+            SETTINGS_LIST(X)
+#undef X
+};
+
+static void setting_out(struct out *o, const struct setting *s)
+{
+    out_object(o, s->name);
+    out_text(o, "type", s->type);
+    if (s->least_word)
+        out_i64(o, s->least_word, s->least);
+    out_i64(o, s->most_word, s->most);
+    if (s->items)
+        out_raw(o, "items", s->items);
+    out_text(o, "description", s->text);
+    out_object_end(o);
+}
+
 static void settings_schema(struct out *o, const char *name, bool change)
 {
     open_object(o, name);
     out_object(o, "properties");
-#define X(field, least, most, fallback, text)                                                                          \
-    out_object(o, #field);                                                                                             \
-    out_text(o, "type", "integer");                                                                                    \
-    out_i64(o, "minimum", least);                                                                                      \
-    out_i64(o, "maximum", most);                                                                                       \
-    out_text(o, "description", text);                                                                                  \
-    out_object_end(o);
-    SETTINGS(X)
-#undef X
-#define X(field, room, check, wrong, text)                                                                             \
-    out_object(o, #field);                                                                                             \
-    out_text(o, "type", "string");                                                                                     \
-    out_i64(o, "maxLength", (room)-1);                                                                                 \
-    out_text(o, "description", text);                                                                                  \
-    out_object_end(o);
-    SETTINGS_TEXT(X)
-#undef X
-#define X(field, room, fallback, kind, most, schema, text)                                                             \
-    out_object(o, #field);                                                                                             \
-    out_text(o, "type", "array");                                                                                      \
-    out_i64(o, "maxItems", most);                                                                                      \
-    out_raw(o, "items", schema);                                                                                       \
-    out_text(o, "description", text);                                                                                  \
-    out_object_end(o);
-    SETTINGS_LIST(X)
-#undef X
+    for (size_t i = 0; i < sizeof changeable / sizeof *changeable; i++)
+        setting_out(o, &changeable[i]);
     if (!change) {
         out_raw(o, "notify_fixed", TEXTS_SCHEMA);
         out_raw(o, "limit_now_bytes_per_s", COUNT_SCHEMA);

@@ -55,13 +55,17 @@ static bool covers(const struct job *j, const struct spec *s)
            strcmp(a->repo, s->repo) == 0 && strcmp(a->revision, s->revision) == 0 && (whole || path);
 }
 
+/* The last job that came to a verdict has it; one that is under way, or was cancelled, has none. */
 static bool is_ready(const struct ready_repo *r, const struct jobs *jobs)
 {
     const struct job *last = NULL;
-    for (size_t i = 0; i < jobs->n; i++)
-        if (covers(jobs->list[i], &r->spec) && (!last || jobs->list[i]->created_ms >= last->created_ms))
-            last = jobs->list[i];
-    return last ? last->end == HFP_DONE || (r->here && !job_ended(last)) : r->here;
+    for (size_t i = 0; i < jobs->n; i++) {
+        const struct job *j = jobs->list[i];
+        if ((j->end == HFP_DONE || j->end == HFP_FAILED) && covers(j, &r->spec) &&
+            (!last || j->ended_ms >= last->ended_ms))
+            last = j;
+    }
+    return last ? last->end == HFP_DONE : r->here;
 }
 
 size_t ready_missing(const struct ready *r, const struct jobs *jobs)

@@ -75,3 +75,14 @@ void reply_error(struct http_request *r, unsigned status, const struct hfp_err *
     unsigned own = err->code == HFP_E_ARG ? status : err->code == HFP_E_IO || err->code == HFP_E_NO_SPACE ? 507 : 500;
     reply_problem(r, own, hfp_code_name(err->code), err->message);
 }
+
+void reply_told(void *ctx, const char *json, size_t n, const struct hfp_err *err)
+{
+    struct out o = { 0 };
+    if (err) {
+        reply_problem(ctx, 503, hfp_code_name(err->code), err->message);
+        return;
+    }
+    out_put(&o, json, n);
+    reply_json(ctx, 200, &o, NULL);
+}

@@ -14,4 +14,7 @@ void reply_problem(struct http_request *r, unsigned status, const char *code, co
 /* HFP_E_ARG: status; all else: 500 or 507. */
 void reply_error(struct http_request *r, unsigned status, const struct hfp_err *err);
 
+/* An asker_fn (askers.h) whose ctx is the request. */
+void reply_told(void *ctx, const char *json, size_t n, const struct hfp_err *err);
+
 #endif

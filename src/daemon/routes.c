@@ -2,6 +2,7 @@
 
 #include "daemon/body.h"
 #include "daemon/reply.h"
+#include "front/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -125,7 +126,7 @@ static bool take_segment(char out[static ROUTE_ARG_SIZE], const char *s, size_t 
         out[at++] = c;
     }
     out[at] = '\0';
-    return at > 0 && at + 1 < ROUTE_ARG_SIZE && strcmp(out, ".") != 0 && strcmp(out, "..") != 0 && body_plain(out);
+    return at > 0 && at + 1 < ROUTE_ARG_SIZE && strcmp(out, ".") != 0 && strcmp(out, "..") != 0 && text_plain(out);
 }
 
 bool route_match(char arg[ROUTE_ARGS_MAX][ROUTE_ARG_SIZE], const char *pattern, const char *path)

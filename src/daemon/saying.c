@@ -1,5 +1,6 @@
 #include "daemon/saying.h"
 
+#include "front/clock.h"
 #include "front/files.h"
 #include "front/progress.h"
 #include "front/units.h"
@@ -225,5 +226,5 @@ uint64_t saying_turn(struct saying *s, uint64_t now_ns)
     if (!running && s->n == 0)
         return UINT64_MAX;
     uint64_t file_at = s->disk ? s->written_ns + every_ns : UINT64_MAX, line_at = s->said_ns + s->config.interval_ns;
-    return running && line_at < file_at ? line_at : file_at;
+    return running ? clock_sooner(line_at, file_at) : file_at;
 }

@@ -1,11 +1,14 @@
 #include "daemon/settings.h"
 
 #include "daemon/body.h"
+#include "front/text.h"
 #include "front/timetable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#define ROUND_S (26 * 3600) /* all of a timetable comes by in it: a day, and what a change of summer time adds */
 
 static const struct row {
     const char *name;
@@ -99,7 +102,7 @@ static const struct list_row *find_list(const char *name)
 
 static bool set_text(struct settings *s, const struct text_row *row, const char *value)
 {
-    if (strlen(value) >= row->room || !body_plain(value) || !row->check(value))
+    if (strlen(value) >= row->room || !text_plain(value) || !row->check(value))
         return false;
     strcpy((char *)s + row->at, value);
     return true;
@@ -177,14 +180,25 @@ void settings_differ(const struct settings *a, const struct settings *b,
     }
 }
 
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+    return a && (!b || a < b) ? a : b;
+}
+
+/* An entry of the timetable behind which the same limit holds on, for the other one is the lower, changes nothing. */
 uint64_t settings_limit(int64_t *until_unix_s, const struct settings *s, int64_t unix_s)
 {
     struct timetable t = { 0 };
-    uint64_t limit = s->limit_bytes_per_s, next;
+    uint64_t limit = s->limit_bytes_per_s, next = 0;
     *until_unix_s = INT64_MAX;
     if (!*s->timetable || !timetable_parse(&t, s->timetable))
         return limit;
-    uint64_t now = timetable_limit(&t, unix_s);
-    *until_unix_s = timetable_change(&next, &t, unix_s);
-    return now && (!limit || now < limit) ? now : limit;
+    uint64_t now = lower(timetable_limit(&t, unix_s), limit);
+    int64_t at = unix_s;
+    do
+        at = timetable_change(&next, &t, at);
+    while (at < unix_s + ROUND_S && lower(next, limit) == now);
+    if (at < unix_s + ROUND_S)
+        *until_unix_s = at;
+    return now;
 }

@@ -1,4 +1,7 @@
-/* daemon/settings.h: what can be changed while the daemon runs, and survives its end. Loop's thread. */
+/* daemon/settings.h: what can be changed while the daemon runs, and survives its end.
+ *
+ * The table is settings.def. Plain data with room for its texts: it is copied by assignment, and nothing of it is
+ * freed. The store keeps what settings_differ() names. Loop's thread. */
 #ifndef HFP_DAEMON_SETTINGS_H
 #define HFP_DAEMON_SETTINGS_H
 

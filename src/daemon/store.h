@@ -27,7 +27,7 @@ bool store_idle(const struct store *s); /* nothing waits or is under way */
 /* Why the last try failed, or NULL: all is well. */
 const char *store_trouble(const struct store *s);
 
-void store_put_job(struct store *s, const struct job *j);
+void store_put_job(struct store *s, const struct job *j); /* nothing for one that is taken off the list */
 void store_drop_job(struct store *s, const char *id);
 void store_put_setting(struct store *s, const char *name, const char *value);
 void store_put_files(struct store *s, const char *id, struct job_files *files); /* owns files */

@@ -23,6 +23,7 @@ static const char *const migrations[] = {
     " PRIMARY KEY (job, place)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE samples (job TEXT PRIMARY KEY REFERENCES jobs ON DELETE CASCADE, curve TEXT NOT NULL)"
     " STRICT, WITHOUT ROWID;",
+    "ALTER TABLE jobs ADD COLUMN told INTEGER NOT NULL DEFAULT 0;",
 };
 #define MIGRATIONS ((int)(sizeof migrations / sizeof *migrations))
 
@@ -78,7 +79,7 @@ static struct job *read_job(sqlite3_stmt *st, struct hfp_err *err)
     const char *id = store_column(st, 0), *text = store_column(st, 1), *state = store_column(st, 4);
     int rc = text ? body_parse(&o, text, strlen(text), err) : fault_nomem(err);
     if (rc == HFP_OK)
-        rc = body_ask(&ask, o, err);
+        rc = body_ask(&ask, o, NULL, err);
     cJSON_Delete(o);
     if (rc || job_make(&j, &ask, (uint64_t)sqlite3_column_int64(st, 5), err)) {
         job_ask_done(&ask);
@@ -99,6 +100,7 @@ static struct job *read_job(sqlite3_stmt *st, struct hfp_err *err)
     j->snapshot = store_copy(store_column(st, 11));
     j->key = store_copy(store_column(st, 12));
     j->key_digest = store_copy(store_column(st, 13));
+    j->told = (unsigned)sqlite3_column_int(st, 14);
     return j;
 }
 
@@ -108,7 +110,7 @@ static int load(sqlite3 *db, const char *path, struct jobs *jobs, store_setting_
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(db,
                                 "SELECT id, ask, priority, rank, state, created_ms, started_ms, ended_ms, stalls,"
-                                " elapsed_s, status, snapshot, key, key_digest FROM jobs",
+                                " elapsed_s, status, snapshot, key, key_digest, told FROM jobs",
                                 -1, &st, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         struct job *j = read_job(st, err);

@@ -25,7 +25,7 @@ struct op {
     /* what it is about; each kind uses some of these */
     char id[JOB_ID_SIZE];
     char *text[5];
-    int64_t number[7];
+    int64_t number[8];
     const char *state;
     struct job_files *files;
     store_sync_fn *sync;

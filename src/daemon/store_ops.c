@@ -33,12 +33,12 @@ static int run_put_job(struct op *op, sqlite3 *db)
     return run_sql(
         op, db,
         "INSERT INTO jobs (id, ask, status, snapshot, key, key_digest, priority, rank, created_ms, started_ms,"
-        " ended_ms, stalls, elapsed_s, state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        " ended_ms, stalls, elapsed_s, told, state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
         " ON CONFLICT (id) DO UPDATE SET ask = excluded.ask, status = excluded.status,"
         " snapshot = excluded.snapshot, priority = excluded.priority, rank = excluded.rank,"
         " started_ms = excluded.started_ms, ended_ms = excluded.ended_ms, stalls = excluded.stalls,"
-        " elapsed_s = excluded.elapsed_s, state = excluded.state",
-        5, 7);
+        " elapsed_s = excluded.elapsed_s, told = excluded.told, state = excluded.state",
+        5, 8);
 }
 
 static const char *state_kept(const struct job *j)
@@ -49,7 +49,7 @@ static const char *state_kept(const struct job *j)
 
 void store_put_job(struct store *s, const struct job *j)
 {
-    struct op *op = store_op_new(j->id);
+    struct op *op = j->removed ? NULL : store_op_new(j->id); /* off the list: a kill must not bring it back */
     struct out ask = { 0 }, status = { 0 };
     if (!op)
         return;
@@ -71,7 +71,7 @@ void store_put_job(struct store *s, const struct job *j)
     const int64_t number[] = { j->ask.priority,        j->rank,
                                (int64_t)j->created_ms, (int64_t)j->started_ms,
                                (int64_t)j->ended_ms,   (int64_t)j->stalls,
-                               (int64_t)elapsed_s };
+                               (int64_t)elapsed_s,     (int64_t)j->told };
     memcpy(op->number, number, sizeof number);
     op->state = state_kept(j);
     store_submit(s, op);

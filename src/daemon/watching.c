@@ -1,9 +1,9 @@
 #include "daemon/watching.h"
 
 #include "daemon/worker.h"
+#include "front/clock.h"
 #include "front/files.h"
 #include "front/foreign.h"
-#include "front/status_json.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,19 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define NS_PER_S 1000000000ULL
 #define LOOK_NS (2 * NS_PER_S)  /* between two looks while somebody listens */
 #define FRESH_NS (3 * NS_PER_S) /* a list that old is given as it is */
-#define REST 20   /* a look that took long is followed by so many times that long of rest: 5 % of a core */
+/* After a look: so many times the processor's time it took (5 % of a core), and the time (a third of a disk that is
+ * slow; on a machine that is busy a look takes long and costs little). */
+#define REST_OF_CPU 20
+#define REST_OF_TIME 2
 #define STILL_S 5 /* untouched for so long: nobody writes it, as far as can be seen */
-
-struct asker {
-    struct asker *next;
-    watching_list_fn *told;
-    void *ctx;
-};
 
 struct watching {
     struct watching_config config;
@@ -35,33 +31,19 @@ struct watching {
     uint64_t looked_ns, rest_until_ns; /* looked_ns: when the last look ended; 0: never */
     char *json;
     uint64_t digest; /* of what counts as a change */
-    struct asker *askers, **last;
+    struct asker *askers;
 };
 
 struct task {
     struct worker_task task;
     struct watching *w;
     char *json; /* of the look */
-    uint64_t digest, took_ns;
+    uint64_t digest, rest_ns;
     char id[17]; /* of the one that is asked for */
     struct watched one;
     watching_one_fn *told; /* NULL: a look for the list */
     void *ctx;
 };
-
-static uint64_t mono_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static int64_t unix_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- on the worker ---- */
 
@@ -83,44 +65,19 @@ static void digest_one(uint64_t *h, const struct foreign_download *d)
     mix(h, d->by, strlen(d->by));
 }
 
-static void one_json(struct out *o, const struct foreign_download *d)
-{
-    out_object(o, NULL);
-    out_text(o, "id", d->id);
-    out_text(o, "path", d->path);
-    out_text(o, "repo", d->repo[0] ? d->repo : NULL);
-    out_text(o, "repo_type", d->repo[0] ? repo_type_text(d->type) : NULL);
-    out_text(o, "file", d->file[0] ? d->file : NULL);
-    out_text(o, "by", d->by[0] ? d->by : NULL);
-    if (d->pid > 0)
-        out_i64(o, "pid", d->pid);
-    else
-        out_null(o, "pid");
-    out_u64(o, "size_bytes", d->size_bytes);
-    if (d->total_bytes)
-        out_u64(o, "total_bytes", d->total_bytes);
-    else
-        out_null(o, "total_bytes");
-    out_u64(o, "rate_bytes_per_s", d->rate_bytes_per_s);
-    out_i64(o, "last_growth_unix_ms", d->last_growth_unix_ms);
-    out_u64(o, "quiet_s", d->quiet_s);
-    out_bool(o, "stalled", d->stalled);
-    out_text(o, "text", d->text);
-    out_object_end(o);
-}
-
 static void look(struct task *t)
 {
     struct foreign *f = t->w->foreign;
     struct out o = { 0 };
-    uint64_t begin_ns = mono_ns();
-    foreign_scan(f, unix_ms());
-    t->took_ns = mono_ns() - begin_ns;
+    uint64_t begin_ns = clock_mono_ns(), cpu_ns = clock_cpu_ns();
+    foreign_scan(f, clock_unix_ms());
+    uint64_t of_cpu = (clock_cpu_ns() - cpu_ns) * REST_OF_CPU, of_time = (clock_mono_ns() - begin_ns) * REST_OF_TIME;
+    t->rest_ns = of_cpu > of_time ? of_cpu : of_time;
     t->digest = UINT64_C(0xcbf29ce484222325);
     out_object(&o, NULL);
     out_list(&o, "downloads");
     for (size_t i = 0; i < foreign_count(f); i++) {
-        one_json(&o, foreign_at(f, i));
+        foreign_json(&o, NULL, foreign_at(f, i));
         digest_one(&t->digest, foreign_at(f, i));
     }
     out_list_end(&o);
@@ -179,23 +136,18 @@ static void run(struct worker_task *task)
 
 static void answer_askers(struct watching *w)
 {
-    struct asker *list = w->askers;
-    w->askers = NULL;
-    w->last = &w->askers;
-    while (list) {
-        struct asker *a = list;
-        list = a->next;
-        a->told(a->ctx, w->json);
-        free(a);
-    }
+    struct hfp_err err = { 0 };
+    if (!w->json)
+        fault_nomem(&err);
+    askers_tell(&w->askers, w->json, w->json ? strlen(w->json) : 0, w->json ? NULL : &err);
 }
 
 static void done(struct worker_task *task)
 {
     struct task *t = (struct task *)task;
     struct watching *w = t->w;
-    w->looked_ns = mono_ns();
-    w->rest_until_ns = w->looked_ns + (t->took_ns * REST > LOOK_NS ? t->took_ns * REST : LOOK_NS);
+    w->looked_ns = clock_mono_ns();
+    w->rest_until_ns = w->looked_ns + (t->rest_ns > LOOK_NS ? t->rest_ns : LOOK_NS);
     bool changed = t->json && (!w->json || t->digest != w->digest);
     free(w->json);
     w->json = t->json;
@@ -229,22 +181,20 @@ static struct task *submit(struct watching *w, const char *id, watching_one_fn *
     return t;
 }
 
-void watching_list(struct watching *w, watching_list_fn *told, void *ctx)
+void watching_list(struct watching *w, asker_fn *told, void *ctx)
 {
-    if (w->json && mono_ns() < w->looked_ns + FRESH_NS) {
-        told(ctx, w->json);
+    struct hfp_err err = { 0 };
+    if (w->json && clock_mono_ns() < w->looked_ns + FRESH_NS) {
+        told(ctx, w->json, strlen(w->json), NULL);
         return;
     }
-    struct asker *a = malloc(sizeof *a);
-    if (!a || (!w->looking && !submit(w, NULL, NULL, NULL))) {
-        free(a);
-        told(ctx, NULL);
+    if (!askers_add(&w->askers, told, ctx, clock_mono_ns()) || w->looking)
         return;
+    w->looking = submit(w, NULL, NULL, NULL) != NULL;
+    if (!w->looking) {
+        fault_nomem(&err);
+        askers_tell(&w->askers, NULL, 0, &err);
     }
-    w->looking = true;
-    *a = (struct asker){ NULL, told, ctx };
-    *w->last = a;
-    w->last = &a->next;
 }
 
 bool watching_one(struct watching *w, const char *id, watching_one_fn *told, void *ctx)
@@ -256,7 +206,7 @@ uint64_t watching_turn(struct watching *w, uint64_t now_ns)
 {
     worker_turn(w->worker);
     if (w->looking || feed_readers(w->config.feed) == 0)
-        return UINT64_MAX;
+        return askers_late(&w->askers, now_ns); /* nobody waits but for a look */
     if (now_ns < w->rest_until_ns)
         return w->rest_until_ns;
     w->looking = submit(w, NULL, NULL, NULL) != NULL;
@@ -308,7 +258,6 @@ int watching_new(struct watching **out, const struct watching_config *config, st
     if (!w)
         return fault_nomem(err);
     w->config = *config;
-    w->last = &w->askers;
     int rc = foreign_new(&w->foreign, err);
     if (rc == HFP_OK)
         rc = add_root(w, config->hub, err);

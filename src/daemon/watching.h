@@ -1,12 +1,13 @@
 /* daemon/watching.h: other tools' downloads (front/foreign.h), looked for while somebody wants to know.
  *
- * A thread of its own does all looking: a folder may lie on a disk that hangs. The loop holds the last list as a text. While
- * readers of events listen it looks every few seconds and pushes the event `foreign` when something has changed;
+ * A thread of its own does all looking: a folder may lie on a disk that hangs. The loop holds the last list as a text.
+ * While readers of events listen it looks every few seconds and pushes the event `foreign` when something has changed;
  * otherwise only when it is asked. Only the hub cache and the folders of --watch-dir are looked into; what is found is
  * named by an id, and only what a look has found just now may be taken over. Loop's thread. */
 #ifndef HFP_DAEMON_WATCHING_H
 #define HFP_DAEMON_WATCHING_H
 
+#include "daemon/askers.h"
 #include "daemon/feed.h"
 #include "hfp/hfp.h"
 
@@ -24,9 +25,8 @@ int watching_new(struct watching **out, const struct watching_config *config, st
 void watching_free(struct watching *w); /* who waits is told first. NULL is fine */
 uint64_t watching_turn(struct watching *w, uint64_t now_ns);
 
-/* Calls told() with {"downloads":[...]} (NULL: out of memory): at once, or after a look. */
-typedef void watching_list_fn(void *ctx, const char *json);
-void watching_list(struct watching *w, watching_list_fn *told, void *ctx);
+/* {"downloads":[...]}: at once, or after a look. */
+void watching_list(struct watching *w, asker_fn *told, void *ctx);
 
 /* One download, as a look of just now sees it. */
 struct watched {

@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The verb adopt: somebody's partial or finished files, taken over by proof. Each is matched with a file of the listing; the
- * job is then a pull of those files. When one is claimed, the bytes of the other file are copied into our partial as a
- * guess, and from there on all is as with what the Python client left: hashed in order, believed when the Hub's hash
- * says so, fetched again where it does not. The other file is only read.
+/* The verb adopt: somebody's partial or finished files, taken over by proof. Each is matched with a file of the
+ * listing; the job is then a pull of those files. When one is claimed, the bytes of the other file are copied into our
+ * partial as a guess, and from there on all is as with what the Python client left: hashed in order, believed when the
+ * Hub's hash says so, fetched again where it does not. The other file is only read.
  *
  * A file of one block is fetched: there is no partial of it to fill, and it costs less than to ask whose it is. */
 

@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -20,6 +20,7 @@ static const uint8_t blob_next[BLOB_STATES][BLOBEV_COUNT] = {
                      [BLOBEV_PRESENT] = BLOB_PROVE,
                      [BLOBEV_HERE] = BLOB_LINK,
                      [BLOBEV_CLAIMED] = BLOB_FETCH,
+                     [BLOBEV_RIGHT] = BLOB_PUBLISH,
                      [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_LOCKED] = { [BLOBEV_CLAIM] = BLOB_CLAIM, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_PROVE] = { [BLOBEV_RIGHT] = BLOB_LINK,
@@ -30,7 +31,7 @@ static const uint8_t blob_next[BLOB_STATES][BLOBEV_COUNT] = {
     [BLOB_FETCH] = { [BLOBEV_RIGHT] = BLOB_PUBLISH, [BLOBEV_WRONG] = BLOB_REPAIR, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_REPAIR] = { [BLOBEV_RIGHT] = BLOB_PUBLISH, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_PUBLISH] = { [BLOBEV_PUBLISHED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
-    [BLOB_LINK] = { [BLOBEV_PUBLISHED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
+    [BLOB_LINK] = { [BLOBEV_CLAIM] = BLOB_CLAIM, [BLOBEV_PUBLISHED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_INDEX] = { [BLOBEV_VERIFIED] = BLOB_END, [BLOBEV_FAIL] = BLOB_CLOSE },
     [BLOB_CLOSE] = { [BLOBEV_CLOSED] = BLOB_END },
 };
@@ -64,8 +65,8 @@ struct blob *blob_new(struct job *job, uint32_t index)
     b->small = b->file->size_bytes <= BLOCK_BYTES;
     b->blocks = blocks_of(b->file->size_bytes);
     b->counted_bytes = pb->here_bytes;
-    b->counted_proved = pb->action == PLAN_HERE;
-    b->lock_fd = -1;
+    b->counted_proved = pb->action == PLAN_HERE && !job_proves_anew(job);
+    b->lock_fd = b->share_fd = b->own_dir = -1;
     b->sync_ns = core_now(job->core);
     place_of(&b->place, job->store, &b->file->id, b->file->size_bytes, job->commit, b->file->path);
     return b;
@@ -90,46 +91,66 @@ void blob_free(struct blob *b)
     free(b);
 }
 
+static void enter_fetch(struct blob *b)
+{
+    struct hfp_err err;
+    if (b->partial->adopted_from[0])
+        note_text(b->job, HFP_LOG_INFO, b->file->path, "%s %s, to be proved",
+                  b->elsewhere ? "copied from" : "taking over", b->partial->adopted_from);
+    running_fetching(b);
+    if (pipeline_begin(b, &err) != HFP_OK)
+        blob_fail(b, &err);
+    else
+        pipeline_front(b);
+}
+
+static void enter_repair(struct blob *b)
+{
+    if (b->job->local_only) {
+        blob_fail_offline(b, "not what the Hub lists");
+        return;
+    }
+    if (!b->job->paused && !b->job->ending)
+        job_move(b->job, HFP_REPAIRING);
+    repairing_begin(b);
+}
+
 /* What a state does on arrival. */
 static void enter(struct blob *b)
 {
-    struct hfp_err err;
     switch (b->state) {
     case BLOB_CLAIM:
+        delta_join(b);
         errand_begin(b, ERRAND_CLAIM);
         break;
     case BLOB_LOCKED:
         b->locked_retry_ns = core_now(b->job->core) + 500 * NS_PER_MS;
         break;
     case BLOB_PROVE:
+        delta_leave(b);
         errand_begin(b, ERRAND_PROVE);
         break;
     case BLOB_LINK:
+        delta_leave(b);
         errand_begin(b, ERRAND_LINK);
         break;
     case BLOB_FETCH:
-        if (b->partial->adopted_from[0])
-            note_text(b->job, HFP_LOG_INFO, b->file->path, "taking over %s, to be proved", b->partial->adopted_from);
-        running_fetching(b);
-        if (pipeline_begin(b, &err) != HFP_OK)
-            blob_fail(b, &err);
-        else
-            pipeline_front(b);
+        enter_fetch(b);
         break;
     case BLOB_REPAIR:
-        if (!b->job->paused && !b->job->ending)
-            job_move(b->job, HFP_REPAIRING);
-        repairing_begin(b);
+        enter_repair(b);
         break;
     case BLOB_PUBLISH:
         sourcing_end(b);
         repairing_end(b);
+        delta_settle(b);
         running_ready(b);
         break;
     case BLOB_INDEX:
         indexing_begin(b);
         break;
     case BLOB_CLOSE:
+        delta_leave(b);
         errand_begin(b, ERRAND_CLOSE);
         break;
     case BLOB_END:
@@ -144,7 +165,7 @@ void blob_begin(struct blob *b)
 {
     const struct job *job = b->job;
     enum plan_action action = job->plan->blob[b->index].action;
-    bool read_it = action == PLAN_HERE && (job->spec.verb == HFP_VERIFY || job->spec.verb == HFP_REPAIR);
+    bool read_it = action == PLAN_HERE && job_proves_anew(job);
     if (job->spec.verb == HFP_INDEX && !indexing_wants(b))
         blob_move(b, BLOBEV_VERIFIED);
     else if (job->spec.verb == HFP_INDEX && action == PLAN_HERE)
@@ -165,6 +186,13 @@ void blob_fail(struct blob *b, const struct hfp_err *err)
     b->failed = true;
     b->error = *err;
     b->job->wake = true;
+}
+
+void blob_fail_offline(struct blob *b, const char *what)
+{
+    struct hfp_err err;
+    err_set(&err, HFP_E_OFFLINE, "offline, and incomplete: %s is %s", b->file->path, what);
+    blob_fail(b, &err);
 }
 
 static bool closable(const struct blob *b)
@@ -213,6 +241,8 @@ void blob_turn(struct blob *b, uint64_t now_ns)
 void blob_published(struct blob *b, const struct hfp_err *err)
 {
     b->published = err->code == HFP_OK;
+    delta_published(b);
+    delta_leave(b);
     if (b->published)
         blob_move(b, BLOBEV_PUBLISHED);
     else

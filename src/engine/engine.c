@@ -125,6 +125,8 @@ static int config_check(const struct hfp_config *c, struct hfp_err *err)
     bool tls;
     if (!c->hub_cache)
         return err_set(err, HFP_E_ARG, "hub_cache is missing");
+    if ((unsigned)c->family > HFP_IPV6 || (unsigned)c->direct_io > HFP_DIRECT_OFF || (unsigned)c->xet > HFP_XET_OFF)
+        return err_set(err, HFP_E_ARG, "family, direct_io or xet is none of the values hfp.h names");
     int rc = c->endpoint ? url_host(host, sizeof host, &port, &tls, c->endpoint) : HFP_OK;
     if (rc == HFP_E_NOMEM)
         return err_nomem(err);

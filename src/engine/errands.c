@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 #include "base/units.h"
@@ -23,21 +23,52 @@ struct errand_task {
     struct hfp_err err;
 };
 
-static int link_all(const struct blob *b, int64_t unix_s, struct hfp_err *err)
+static int lock_place(struct blob *b, struct hfp_err *err)
+{
+    int rc = place_prepare(&b->place, err);
+    return rc || b->lock_fd >= 0 ? rc : lock_try(&b->lock_fd, &b->place, err);
+}
+
+/* A note says what lies there: so under the lock, and when that is still what was proved. HFP_E_LOCKED: another process is
+ * at it, or has put another revision into the folder. */
+static int lock_to_link(struct blob *b, struct hfp_err *err)
+{
+    struct receipt_look look;
+    int rc = b->lock_fd >= 0 ? HFP_OK : lock_place(b, err);
+    if (!rc)
+        rc = receipt_look(&look, &b->place, err);
+    return rc || look.file_present ? rc : HFP_E_LOCKED;
+}
+
+static int link_all(struct blob *b, int64_t unix_s, struct hfp_err *err)
 {
     const struct job *job = b->job;
-    if (links_come_last(&b->place))
-        return HFP_OK;
     for (uint32_t f = job->plan->blob[b->index].file; f != UINT32_MAX; f = job->plan->next_file[f]) {
         const char *path = listing_at(job->listing, f)->path;
         bool linked = false;
         int rc = publish_linked(&linked, &b->place, job->commit, path, err);
+        if (!rc && !linked)
+            rc = lock_to_link(b, err);
         if (!rc && !linked)
             rc = publish_link(&b->place, job->commit, path, unix_s, err);
         if (rc)
             return rc;
     }
     return HFP_OK;
+}
+
+/* What others left is swept under the lock too; for the cache also at the end of the job. */
+static void link_run(struct errand_task *e)
+{
+    struct blob *b = e->blob;
+    bool later = links_come_last(&b->place);
+    int rc = later ? HFP_OK : link_all(b, e->unix_s, &e->err);
+    if (!rc && (b->lock_fd >= 0 || (!later && !b->small && lock_place(b, NULL) == HFP_OK)))
+        partial_sweep(&b->place, e->unix_s);
+    fd_closep(&b->lock_fd);
+    e->outcome = rc == HFP_E_LOCKED ? BLOBEV_CLAIM : BLOBEV_PUBLISHED; /* from the beginning, under the lock */
+    if (rc == HFP_E_LOCKED)
+        e->err.code = HFP_OK;
 }
 
 /* What lies there is not the file that we read and found wrong: someone else has repaired it meanwhile. */
@@ -72,12 +103,17 @@ static int claim_locked(struct errand_task *e)
         e->outcome = BLOBEV_PRESENT;
         return HFP_OK;
     }
-    e->outcome = BLOBEV_CLAIMED;
     int rc = b->damaged || look.file_wrong_size
                  ? partial_demote(&b->partial, &b->place, b->job->commit, e->unix_s, &b->job->stop, &e->err)
                  : partial_claim(&b->partial, &b->place, b->job->commit, spec->force, e->unix_s, &e->err);
     if (!rc)
         rc = adopting_fill(b, &e->err);
+    if (!rc)
+        rc = elsewhere_fill(b, &e->err);
+    bool copied = false;
+    if (!rc && b->small && b->job->local_only && b->job->store->is_local)
+        rc = elsewhere_copy_small(&copied, b, &e->err);
+    e->outcome = copied ? BLOBEV_RIGHT : BLOBEV_CLAIMED;
     if (!rc && !b->small && b->job->core->config.user.direct_io != HFP_DIRECT_OFF)
         partial_open_direct(b->partial);
     if (!rc)
@@ -88,9 +124,7 @@ static int claim_locked(struct errand_task *e)
 static void claim_run(struct errand_task *e)
 {
     struct blob *b = e->blob;
-    int rc = place_prepare(&b->place, &e->err);
-    if (!rc && b->lock_fd < 0)
-        rc = lock_try(&b->lock_fd, &b->place, &e->err);
+    int rc = lock_place(b, &e->err);
     if (!rc)
         rc = claim_locked(e);
     if (!rc)
@@ -137,10 +171,7 @@ static void errand_run(struct task *t)
         prove_run(e);
         break;
     case ERRAND_LINK:
-        link_all(e->blob, e->unix_s, &e->err);
-        partial_sweep(&e->blob->place, e->unix_s);
-        fd_closep(&e->blob->lock_fd);
-        e->outcome = BLOBEV_PUBLISHED;
+        link_run(e);
         break;
     case ERRAND_CLOSE:
         close_run(e);
@@ -206,6 +237,12 @@ static void errand_done(struct task *t)
     }
     if (e->outcome == BLOBEV_LOCKED)
         locked(b, e);
+    else if (e->errand == ERRAND_CLAIM)
+        b->locked_since_ns = 0;
+    if (e->errand == ERRAND_CLAIM && e->outcome == BLOBEV_RIGHT) {
+        pipeline_count(b, b->file->size_bytes);
+        b->job->elsewhere_bytes += b->file->size_bytes;
+    }
     if (e->errand == ERRAND_PROVE)
         proved(b, e);
     if (e->errand == ERRAND_PROVE && b->job->spec.verb == HFP_INDEX) {
@@ -216,9 +253,8 @@ static void errand_done(struct task *t)
         running_verified(b, e->outcome == BLOBEV_RIGHT);
         return;
     }
-    if (e->errand == ERRAND_PROVE && e->outcome == BLOBEV_WRONG && b->job->local_only) { /* no request may be sent */
-        err_set(&e->err, HFP_E_OFFLINE, "offline, and incomplete: %s is not what the Hub lists", b->file->path);
-        blob_fail(b, &e->err);
+    if (e->errand == ERRAND_PROVE && e->outcome == BLOBEV_WRONG && b->job->local_only) {
+        blob_fail_offline(b, "not what the Hub lists");
         return;
     }
     blob_move(b, e->outcome);

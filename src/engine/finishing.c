@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -92,11 +92,10 @@ static int finish_links(struct finish_part *part)
     }
     if (rc || f->lost == 0)
         return rc;
-    return err_set(
-        &part->err, HFP_E_IO,
-        "%u of %u files were removed while the others came (%s; hf cache prune or rm?). What is left is kept: "
-        "run again",
-        f->lost, job->plan->files, f->first_lost);
+    return err_set(&part->err, HFP_E_IO,
+                   "%u of %u files were removed%s while the others came (%s; %s?). What is left is kept: run again",
+                   f->lost, job->plan->files, job->store->is_local ? " or replaced" : "", f->first_lost,
+                   job->store->is_local ? "another revision into the same folder" : "hf cache prune or rm");
 }
 
 static int finish_trees(struct finish_part *part)
@@ -221,7 +220,9 @@ void finishing_turn(struct job *job)
         finish_end(f);
         return;
     }
-    if (job->work_done)
+    /* Also before a ref alone: what the plan has found linked may be gone since, or was never synced by a run that was
+     * killed. */
+    if (job->work_done || moves_ref(job))
         part_begin(f, finish_links);
     if (job->listing_new && job->file_error.code == HFP_OK)
         part_begin(f, finish_trees);

@@ -1,10 +1,11 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
 #include <stdlib.h>
 
-/* The in-order hash of a file under way (verify/front.h): one step at a time on a hash worker, as far as blocks are there. */
+/* The in-order hash of a file under way (verify/front.h): one step at a time on a hash worker, as far as blocks are
+ * there. */
 
 static unsigned front_items(struct blob *b, struct front_step *s)
 {
@@ -54,15 +55,25 @@ static void front_finish(struct blob *b)
         blob_move(b, right ? BLOBEV_RIGHT : BLOBEV_WRONG);
 }
 
+/* Of a guess that was hashed: copied here in this run, taken over in this run, or left by an earlier run of ours. */
+static void count_guess(struct blob *b, size_t n)
+{
+    struct job *job = b->job;
+    pipeline_count(b, n);
+    if (b->elsewhere)
+        job->elsewhere_bytes += n;
+    else if (b->partial->adopted_from[0])
+        job->status.adopted_bytes += n;
+    else
+        job->status.kept_bytes += n;
+}
+
 static void front_hashed(struct blob *b, const struct front_step *s)
 {
     for (unsigned i = 0; i < s->hashed; i++) {
         uint64_t index = s->first + i;
-        if (s->item[i].source == FRONT_LEARN) {
-            size_t n = block_length(b->file->size_bytes, index);
-            pipeline_count(b, n);
-            b->job->status.adopted_bytes += n;
-        }
+        if (s->item[i].source == FRONT_LEARN)
+            count_guess(b, block_length(b->file->size_bytes, index));
         b->mark[index] = MARK_WRITTEN;
     }
     keeping_passed(b, b->front, b->front + s->hashed);

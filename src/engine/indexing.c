@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -62,10 +62,9 @@ static int begin_map(struct indexing *in, struct hfp_err *err)
 {
     struct blob *b = in->blob;
     struct chunk_map_info info = { .size_bytes = b->file->size_bytes, .file = in->file };
-    char salt[9], name[CHUNKS_NAME_MAX];
-    store_salt(salt);
+    char name[CHUNKS_NAME_MAX];
     chunks_sealed_name(name, &b->place);
-    snprintf(in->open_name, sizeof in->open_name, "%s.%s.tmp", name, salt);
+    io_tmp_name(in->open_name, sizeof in->open_name, name);
     return chunks_new(&in->map, b->job->store->receipts, in->open_name, &info, err);
 }
 

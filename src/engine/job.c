@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -119,6 +119,7 @@ void job_free(struct job *job)
     group_free(job->group);
     xet_session_free(job->xet);
     chunk_index_free(job->held);
+    elsewhere_free(job->elsewhere);
     plan_free(job->plan);
     listing_free(job->listing);
     store_free(job->store);
@@ -175,8 +176,7 @@ void job_gave_up(void *ctx, const struct hfp_err *err)
 void job_last_words(struct job *job)
 {
     job->status.error = job->error;
-    status_counts(job);
-    job->status.stalled = false; /* what is over does not wait */
+    status_last(job, core_now(job->core));
     job_move(job, job->cancelled ? HFP_CANCELLED : job->error.code != HFP_OK ? HFP_FAILED : HFP_DONE);
     note_state(job, HFP_EV_DONE);
 }
@@ -206,20 +206,25 @@ void job_pause(struct job *job, bool paused)
     if (paused)
         job_move(job, HFP_PAUSED);
     else if (job->step >= STEP_RUN)
-        job_move(job, job->status.fetch_bytes > 0 ? HFP_DOWNLOADING : HFP_VERIFYING);
+        job_move(job, running_state(job));
     else
         job_move(job, HFP_RESOLVING);
     job->wake = true;
 }
 
+/* The machine or the process slept. What it slept through is nobody's silence. */
 void job_renewed(struct job *job)
 {
+    job->hub_since_ns = core_now(job->core);
     if (job->api && !job->paused && !job->ending) {
         api_hold(job->api, true);
         api_hold(job->api, false);
     }
-    for (struct blob *b = job->blobs; b; b = b->next)
+    for (struct blob *b = job->blobs; b; b = b->next) {
+        if (b->locked_since_ns > 0)
+            b->locked_since_ns = core_now(job->core);
         sourcing_renewed(b);
+    }
 }
 
 uint64_t job_turn(struct job *job, uint64_t now_ns)

@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 

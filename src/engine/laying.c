@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 #include "verify/rechunk.h"
@@ -18,6 +18,7 @@ struct laying {
     struct rechunk *rechunk;
     uint64_t asked_ns;
     bool failed; /* the question: the next turn says so */
+    bool held;   /* at its last turn */
     struct hfp_err why;
 };
 
@@ -141,12 +142,15 @@ int laying_new(struct laying **out, const struct laying_spec *spec, const struct
 
 bool laying_silent(const struct laying *l, uint64_t patience_ns, uint64_t now_ns)
 {
-    return xet_query_busy(l->query) && !l->blob->job->paused && ns_since(now_ns, l->asked_ns) >= patience_ns;
+    return xet_query_busy(l->query) && !l->held && ns_since(now_ns, l->asked_ns) >= patience_ns;
 }
 
 uint64_t laying_turn(struct laying *l, uint64_t now_ns)
 {
-    xet_query_hold(l->query, l->blob->job->paused);
+    if (l->held && !l->blob->job->paused) /* what was asked is asked again */
+        l->asked_ns = now_ns;
+    l->held = l->blob->job->paused;
+    xet_query_hold(l->query, l->held);
     uint64_t next = xet_query_turn(l->query, now_ns);
     if (!l->failed)
         return next;

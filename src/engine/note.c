@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -27,20 +27,6 @@ void note_state(struct job *job, enum hfp_event_type type)
         publish_snapshot_path(snapshot, sizeof snapshot, job->store, job->commit);
         ev.snapshot = snapshot;
     }
-    note_event(job, &ev);
-}
-
-void note_planned(struct job *job, const struct listed_file *f, const struct plan_blob *pb)
-{
-    char hash[65];
-    content_id_hex(hash, &f->id);
-    struct hfp_event ev = { .type = HFP_EV_FILE,
-                            .path = f->path,
-                            .hash = hash,
-                            .file_state = HFP_FILE_PLANNED,
-                            .size_bytes = f->size_bytes,
-                            .here_bytes =
-                                pb->action == PLAN_PROVE ? f->size_bytes : pb->here_bytes + pb->guessed_bytes };
     note_event(job, &ev);
 }
 

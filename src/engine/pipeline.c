@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -34,12 +34,7 @@ struct write_task {
 
 static int write_small(struct write_task *w, struct hfp_err *err)
 {
-    AUTO(digest_freep) struct digest *d = NULL;
-    int rc = digest_new(&d, w->blob->place.id.kind, w->blob->place.size_bytes, err);
-    if (!rc)
-        rc = digest_add(d, w->buf, w->n, err);
-    if (!rc)
-        rc = digest_end(d, &w->id, err);
+    int rc = digest_of(&w->id, w->blob->place.id.kind, w->buf, w->n, err);
     return rc ? rc : io_pwrite_all(w->blob->partial->fd, w->buf, w->n, 0, err);
 }
 
@@ -92,7 +87,7 @@ static void count_proved(struct blob *b, uint64_t index)
     struct job *job = b->job;
     size_t n = block_length(b->file->size_bytes, index);
     if (b->doubt[index] != DOUBT_PROVED || b->mark[index] != MARK_WRITTEN ||
-        job->plan->blob[b->index].action == PLAN_HERE)
+        (job->plan->blob[b->index].action == PLAN_HERE && !job_proves_anew(job)))
         return;
     b->counted_proved_bytes += n;
     job->status.proved_bytes += n;
@@ -283,6 +278,7 @@ static int begin_marks(struct blob *b, struct hfp_err *err)
 /* The partial is ours: ask for what is missing, hash what is here. */
 int pipeline_begin(struct blob *b, struct hfp_err *err)
 {
+    delta_ready(b);
     int rc = sourcing_begin(b, err);
     if (rc)
         return rc;

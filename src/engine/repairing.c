@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -150,6 +150,7 @@ void repairing_begin(struct blob *b)
     note_text(job, HFP_LOG_WARN, b->file->path, "content does not match the Hub's %s; looking for the bad blocks",
               b->place.id.kind == DIGEST_SHA256 ? "sha256" : "git hash");
     sourcing_end(b);
+    delta_leave(b); /* what is in doubt is no source for the other files */
     if (b->small) {
         ask_small(b);
         return;

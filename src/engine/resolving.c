@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/job.h"
 
 #include "base/auto.h"
 #include "net/url.h"
@@ -13,6 +13,9 @@
  *   OPEN (disk) -> COMMIT (one request; none for a full commit) -> TREES (disk) -> LIST (pages; none when TREES had it)
  *
  * With the Hub out of reach, or offline, the last known commit and its listing on disk are all there is. */
+
+/* Pages of folders alone are fine: a million of them in a row. What no path and no length ends, their number does. */
+#define IDLE_PAGES_MAX 1000u
 
 struct open_task {
     struct task task;
@@ -120,13 +123,19 @@ struct trees_task {
     struct task task;
     struct job *job;
     struct listing *listing;
+    bool beside; /* the cache knew it, and the local folder did not */
     struct hfp_err err;
 };
 
 static void trees_run(struct task *t)
 {
     struct trees_task *r = container_of(t, struct trees_task, task);
-    trees_read(&r->listing, r->job->store, r->job->commit, &r->err);
+    const struct store *s = r->job->store;
+    struct hfp_err err = { 0 };
+    int rc = trees_read(&r->listing, s, r->job->commit, &r->err);
+    r->beside = rc == HFP_E_NO_FILE && s->is_local && trees_read_beside(&r->listing, s, r->job->commit, &err) == HFP_OK;
+    if (r->beside)
+        r->err.code = HFP_OK;
 }
 
 static void trees_done(struct task *t)
@@ -140,6 +149,7 @@ static void trees_done(struct task *t)
     }
     if (r->err.code == HFP_OK) {
         job->listing = r->listing;
+        job->listing_new = r->beside;
         job_step(job, STEP_SCAN);
     } else if (job->stale && job->core->config.user.max_rounds_given) {
         resolving_retry(job); /* the user wants to wait for the Hub */
@@ -187,9 +197,13 @@ static int got_page(struct job *job, const struct buf *body, const char *next, s
         return err_nomem(err);
     if (!home)
         return err_set(err, HFP_E_PROTO, "the Hub continues its list of files on another host");
+    size_t before = listing_count(job->listing);
     int rc = answer_tree_page(job->listing, body->data ? body->data : "", body->n, err);
     if (rc != HFP_OK)
         return rc;
+    job->idle_pages = listing_count(job->listing) > before ? 0 : job->idle_pages + 1;
+    if (next[0] && job->idle_pages > IDLE_PAGES_MAX)
+        return err_set(err, HFP_E_PROTO, "the Hub's list of files goes on and on and names no more of them");
     if (next[0]) {
         api_get(job->api, next);
         return HFP_OK;
@@ -226,6 +240,7 @@ static void ask(struct job *job)
     if (!rc && job->step == STEP_LIST) {
         listing_free(ptr_steal(&job->listing));
         rc = listing_new(&job->listing, &err);
+        job->idle_pages = 0;
     }
     struct api_events events = { .answer = api_answer, .failed = api_failed, .ctx = job };
     if (!rc && !job->api)

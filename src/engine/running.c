@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -6,12 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blobs under way: begun in the plan's order, fed to the publisher in batches, counted when they are in place. */
+/* Blobs under way: begun in the plan's order, handed to publishing.c when they are proved, counted when they are in
+ * place. */
 
-#define PUBLISH_BATCH                                                                                                  \
-    8 /* contents a task syncs one after the other: the first commits for all, the rest find little left */
-#define PUBLISHERS_MAX                                                                                                 \
-    8 /* tasks of a job at once, a thread each: syncs that wait side by side share the disk's flush */
 #define UNPUBLISHED_MAX 256 /* proved contents that wait for their syncs: an open file each */
 
 /* Remembers the first few files a message will name. */
@@ -27,6 +24,16 @@ void running_name_file(struct job *job, const char *path, const char *text)
         snprintf(job->named + used, sizeof job->named - used, ", %.100s", path);
     else if (strstr(job->named, " ...") == NULL && used + 5 < sizeof job->named)
         strcat(job->named, " ...");
+}
+
+/* What people see of a job whose contents are under way. */
+enum hfp_state running_state(const struct job *job)
+{
+    for (const struct blob *b = job->blobs; b; b = b->next)
+        if (b->state == BLOB_REPAIR && !b->failed)
+            return HFP_REPAIRING;
+    bool fetches = job->spec.verb != HFP_VERIFY && job->spec.verb != HFP_INDEX;
+    return fetches && job->status.fetch_bytes > 0 ? HFP_DOWNLOADING : HFP_VERIFYING;
 }
 
 void running_begin(struct job *job)
@@ -98,7 +105,7 @@ static void feed(struct job *job)
             if (job->spec.each_file)
                 note_file(b, b->file, HFP_FILE_MISSING, "missing");
             blob_move(b, BLOBEV_VERIFIED);
-        } else if (job->spec.verb == HFP_VERIFY && (pb->action == PLAN_FETCH || pb->action == PLAN_EMPTY)) {
+        } else if (job->spec.verb == HFP_VERIFY && absent) {
             const char *text = pb->wrong_size ? "its size is not what the Hub lists" : "missing";
             job->files_damaged += pb->wrong_size;
             job->files_missing += !pb->wrong_size;
@@ -111,52 +118,6 @@ static void feed(struct job *job)
     }
 }
 
-/* ---- publishing ---- */
-
-struct publish_task {
-    struct task task;
-    struct job *job;
-    unsigned count;
-    int64_t unix_s;
-    struct blob *blob[PUBLISH_BATCH];
-    struct hfp_err err[PUBLISH_BATCH];
-};
-
-static int publish_one(struct job *job, struct blob *b, int64_t unix_s, struct hfp_err *err)
-{
-    delta_publish(b);
-    int rc = publish_blob(&b->place, &b->partial, b->small ? b->small_block : NULL, unix_s, err);
-    uint32_t first = links_come_last(&b->place) ? UINT32_MAX : job->plan->blob[b->index].file;
-    for (uint32_t f = first; !rc && f != UINT32_MAX; f = job->plan->next_file[f])
-        rc = publish_link(&b->place, job->commit, listing_at(job->listing, f)->path, unix_s, err);
-    if (!rc)
-        partial_sweep(&b->place, unix_s);
-    fd_closep(&b->lock_fd);
-    return rc ? err_wrap(err, "%s", b->file->path) : HFP_OK;
-}
-
-static void publish_run(struct task *t)
-{
-    struct publish_task *p = container_of(t, struct publish_task, task);
-    struct partial *pts[PUBLISH_BATCH];
-    for (unsigned i = 0; i < p->count; i++)
-        pts[i] = p->blob[i]->partial;
-    publish_prepare(pts, p->count);
-    for (unsigned i = 0; i < p->count; i++)
-        publish_one(p->job, p->blob[i], p->unix_s, &p->err[i]);
-}
-
-static void publish_done(struct task *t)
-{
-    AUTO_FREE struct publish_task *p = container_of(t, struct publish_task, task);
-    p->job->publishing--;
-    p->job->busy--;
-    for (unsigned i = 0; i < p->count; i++) {
-        p->blob[i]->busy--;
-        blob_published(p->blob[i], &p->err[i]);
-    }
-}
-
 static void leave_active(struct blob *b)
 {
     if (b->active)
@@ -166,62 +127,8 @@ static void leave_active(struct blob *b)
 
 void running_ready(struct blob *b)
 {
-    struct job *job = b->job;
-    b->next_ready = NULL;
     leave_active(b); /* the wire need not wait for the disk's syncs */
-    job->unpublished++;
-    b->queued = true;
-    *job->ready_tail = b;
-    job->ready_tail = &b->next_ready;
-    job->wake = true;
-}
-
-/* Those that no other task uses (a periodic sync may still run); the rest wait for the next batch. */
-static unsigned take_ready(struct job *job, struct blob **out)
-{
-    unsigned n = 0;
-    struct blob **at = &job->ready;
-    while (*at && n < PUBLISH_BATCH) {
-        struct blob *b = *at;
-        if (b->busy > 0) {
-            at = &b->next_ready;
-            continue;
-        }
-        *at = b->next_ready;
-        out[n++] = b;
-    }
-    while (*at)
-        at = &(*at)->next_ready;
-    job->ready_tail = at;
-    return n;
-}
-
-/* While the disk keeps up each content goes alone; when it does not, batches grow and their syncs get cheaper. */
-static bool publish_batch(struct job *job)
-{
-    if (job->publishing == PUBLISHERS_MAX || !job->ready)
-        return false;
-    struct publish_task *p = calloc(1, sizeof *p);
-    struct hfp_err err;
-    if (!p) {
-        err_nomem(&err);
-        job_end(job, &err);
-        return false;
-    }
-    p->count = take_ready(job, p->blob);
-    if (p->count == 0) {
-        free(p);
-        return false;
-    }
-    p->task = (struct task){ .run = publish_run, .done = publish_done };
-    p->job = job;
-    p->unix_s = core_unix_s(job->core);
-    for (unsigned i = 0; i < p->count; i++)
-        p->blob[i]->busy++;
-    job->publishing++;
-    job->busy++;
-    work_submit(job->core->config.work, LANE_PUBLISH, &p->task);
-    return true;
+    publishing_add(b);
 }
 
 /* ---- counting ---- */
@@ -266,7 +173,8 @@ static void ended_well(struct job *job, struct blob *b)
     pipeline_count(b, size_bytes - b->counted_bytes);
     bool planned_here = job->plan->blob[b->index].action == PLAN_HERE, was_here = planned_here && !b->damaged;
     job->plan->blob[b->index].done = true;
-    if (!planned_here) { /* else the plan has counted it; the four counts never run back, so nor do they count twice */
+    /* Else the plan has counted it; the four counts never run back, so nor do they count twice. */
+    if (!planned_here || job_proves_anew(job)) {
         job->status.proved_bytes += size_bytes - b->counted_proved_bytes;
         job->status.in_place_bytes += size_bytes;
     }
@@ -304,7 +212,7 @@ void running_ended(struct blob *b)
     else if (b->error.code != HFP_OK)
         ended_badly(job, b);
     if (job->status.state == HFP_REPAIRING)
-        job_move(job, HFP_DOWNLOADING);
+        job_move(job, running_state(job));
 }
 
 void running_verified(struct blob *b, bool right)
@@ -315,7 +223,7 @@ void running_verified(struct blob *b, bool right)
         job->files_missing++;
         note_file(b, b->file, HFP_FILE_MISSING, "not in the snapshot");
         running_name_file(job, b->file->path, "not in the snapshot");
-    } else if (right && pb->action != PLAN_HERE) {
+    } else if (right && (pb->action != PLAN_HERE || job_proves_anew(job))) {
         job->status.proved_bytes += b->file->size_bytes;
         job->status.in_place_bytes += b->file->size_bytes;
         note_files(job, b, HFP_FILE_PROVED, NULL);
@@ -372,12 +280,12 @@ void running_turn(struct job *job, uint64_t now_ns)
         telling_begin(job);
         running_begin(job);
         if (!job->ending && !job->paused)
-            job_move(job, job->status.fetch_bytes > 0 && job->spec.verb != HFP_INDEX ? HFP_DOWNLOADING : HFP_VERIFYING);
+            job_move(job, running_state(job));
     }
     feed(job);
     for (struct blob *b = job->blobs; b; b = b->next)
         blob_turn(b, now_ns);
-    while (publish_batch(job))
+    while (publishing_batch(job))
         ;
     running_sweep(job);
     if (!job->ending && !job->blobs && job->next_blob == job->plan->blobs)

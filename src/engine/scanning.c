@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 #include "base/units.h"
@@ -26,6 +26,14 @@ struct scan_task {
     struct hfp_err err;
 };
 
+/* Beside a folder the cache is read without a request; nothing is where a file has no content. */
+static bool copyable(const struct job *job, const struct place *p)
+{
+    bool writes = job->spec.verb != HFP_VERIFY && job->spec.verb != HFP_INDEX;
+    return job->local_only && job->store->is_local && writes && !job->spec.force &&
+           (p->size_bytes == 0 || elsewhere_in_cache(p));
+}
+
 static int fact_of(struct plan_fact *out, const struct job *job, const struct plan_blob *pb, int64_t unix_s,
                    struct hfp_err *err)
 {
@@ -46,6 +54,7 @@ static int fact_of(struct plan_fact *out, const struct job *job, const struct pl
     struct xet_hash file;
     out->shared = !look.file_present && job->spec.verb != HFP_VERIFY && job->spec.verb != HFP_INDEX &&
                   xet_hash_listed(&file, f) && shared_has(&place, &file);
+    out->copyable = copyable(job, &place);
     struct partial_look partial;
     partial_look(&partial, &place, unix_s);
     out->recorded_bytes = partial.recorded_bytes;
@@ -76,7 +85,8 @@ static void scan_run(struct task *t)
         if (fact_of(&s->fact[i], job, &job->plan->blob[s->first + i], s->unix_s, &s->err))
             return;
     struct statvfs fs;
-    int dir = job->store->local >= 0 ? job->store->local : job->store->blobs >= 0 ? job->store->blobs : job->store->hub;
+    const struct store *at = job->store;
+    int dir = at->is_local ? at->local : at->blobs >= 0 ? at->blobs : at->hub; /* -1: it is still to be made */
     AUTO(fd_closep) int above = -1;
     if (dir < 0) {
         above = nearest_folder(job->store);
@@ -156,16 +166,17 @@ static int check_space(struct job *job, const struct plan_sums *sums, struct hfp
 
 static int check_offline(struct job *job, const struct plan_sums *sums, struct hfp_err *err)
 {
-    if (!job->local_only || sums->fetch_files == 0)
+    if (!job->local_only || sums->fetch_files == sums->copy_files)
         return HFP_OK;
     unsigned named = 0;
     for (uint32_t i = 0; i < job->plan->blobs && named <= NAMED_FILES_MAX; i++)
-        if (job->plan->blob[i].action == PLAN_FETCH || job->plan->blob[i].action == PLAN_EMPTY) {
+        if ((job->plan->blob[i].action == PLAN_FETCH || job->plan->blob[i].action == PLAN_EMPTY) &&
+            !job->plan->blob[i].copyable) {
             running_name_file(job, listing_at(job->listing, job->plan->blob[i].file)->path, NULL);
             named++;
         }
     return err_set(err, HFP_E_OFFLINE, "offline, and incomplete: %llu of %u files missing: %s",
-                   (unsigned long long)sums->fetch_files, job->plan->files, job->named);
+                   (unsigned long long)(sums->fetch_files - sums->copy_files), job->plan->files, job->named);
 }
 
 /* Success from an old answer is never silent. */
@@ -179,30 +190,36 @@ static void say_stale(struct job *job)
     note_text(job, HFP_LOG_WARN, NULL, "Hub unreachable, using %.7s of %s", job->commit, date);
 }
 
+static void show_plan(struct job *job, const struct plan_sums *sums)
+{
+    struct hfp_status *s = &job->status;
+    s->files = job->plan->files;
+    s->shards = job->plan->shards;
+    s->total_bytes = job->plan->total_bytes;
+    s->here_bytes = s->recorded_bytes = s->received_bytes = sums->recorded_bytes;
+    s->kept_bytes = sums->here_bytes;
+    bool anew = job_proves_anew(job);
+    s->proved_bytes = s->in_place_bytes = anew ? 0 : sums->here_bytes;
+    s->files_proved = anew ? 0 : sums->files_here;
+    s->fetch_bytes = sums->fetch_bytes;
+    s->fetch_files = sums->fetch_files;
+    s->prove_bytes = sums->prove_bytes + (anew ? sums->here_bytes : 0);
+    s->prove_files = sums->prove_files + (anew ? sums->files_here : 0);
+    s->receipts_unix_s = sums->fetch_files == 0 && sums->prove_files == 0 ? job->plan->oldest_receipt_unix_s : 0;
+    job->base_received = sums->recorded_bytes;
+    job->samples = 0; /* what was here is no speed */
+}
+
 static void planned(struct job *job)
 {
     struct plan_sums sums;
     struct hfp_err err;
-    struct hfp_status *s = &job->status;
     plan_sums(&sums, job->plan);
     if (job->stale && sums.fetch_files > 0 && job->core->config.user.max_rounds_given) {
-        resolving_retry(
-            job); /* the user wants to wait for the Hub; nothing of this plan was shown, so no count runs back */
+        resolving_retry(job); /* the user wants to wait for the Hub; nothing was shown yet, so no count runs back */
         return;
     }
-    s->files = job->plan->files;
-    s->shards = job->plan->shards;
-    s->total_bytes = job->plan->total_bytes;
-    s->here_bytes = s->recorded_bytes = s->received_bytes = sums.recorded_bytes;
-    s->kept_bytes = sums.here_bytes;
-    s->proved_bytes = s->in_place_bytes = sums.here_bytes;
-    s->files_proved = sums.files_here;
-    s->fetch_bytes = sums.fetch_bytes;
-    s->fetch_files = sums.fetch_files;
-    s->prove_bytes = sums.prove_bytes;
-    s->prove_files = sums.prove_files;
-    s->receipts_unix_s = sums.fetch_files == 0 && sums.prove_files == 0 ? job->plan->oldest_receipt_unix_s : 0;
-    job->base_received = sums.recorded_bytes;
+    show_plan(job, &sums);
     if (check_offline(job, &sums, &err) != HFP_OK) {
         job_end(job, &err);
         return;
@@ -212,12 +229,10 @@ static void planned(struct job *job)
     note_state(job, HFP_EV_PLAN);
     bool writes = job->spec.verb == HFP_PULL || job->spec.verb == HFP_REPAIR;
     job->work_done = sums.fetch_files > 0 || sums.prove_files > 0 || !sums.all_linked || job->spec.verb == HFP_REPAIR;
-    bool needs = sums.fetch_files > 0 || sums.prove_files > 0 || !sums.all_linked || job->spec.verb == HFP_REPAIR ||
-                 job->listing_new || strcmp(job->commit, job->local_commit) != 0; /* receipts, trees/, the ref */
-    needs |= job->spec.verb == HFP_INDEX;
+    bool notes = job->listing_new || strcmp(job->commit, job->local_commit) != 0; /* trees/, the ref */
     if (writes && check_space(job, &sums, &err) != HFP_OK)
         job_end(job, &err);
-    else if ((writes || job->spec.verb == HFP_INDEX) && needs)
+    else if ((writes && (job->work_done || notes)) || job->spec.verb == HFP_INDEX)
         resolving_open(job, true);
     else
         job_step(job, STEP_RUN);

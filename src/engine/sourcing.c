@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -141,7 +141,9 @@ int sourcing_begin(struct blob *b, struct hfp_err *err)
 
 void sourcing_want(struct blob *b, uint64_t block)
 {
-    if (b->over_xet)
+    if (b->job->local_only)
+        blob_fail_offline(b, "not all here");
+    else if (b->over_xet)
         xet_fetch_want(b->xet, block);
     else
         fetch_want(b->fetch, block);

@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 
@@ -24,7 +24,7 @@ void status_counts(struct job *job)
         return;
     const struct group_stats *g = group_stats(job->group);
     s->wire_bytes = g->wire_bytes;
-    s->copied_bytes = g->copied_bytes;
+    s->copied_bytes = g->copied_bytes + job->elsewhere_bytes;
     s->fetched_bytes = g->received_bytes - g->copied_bytes;
     s->requests += g->requests;
     s->connections_lost = g->lost;
@@ -83,10 +83,12 @@ static void clock_text(char out[16], const struct job *job, uint64_t at_ns, uint
     strftime(out, 16, "%H:%M:%S", &tm);
 }
 
-static const struct blob *locked_blob(const struct job *job)
+/* Also while the lock is asked for again: that is twice a second, and takes as long as the disk does. */
+static const struct blob *locked_blob(const struct job *job, uint64_t now_ns)
 {
     for (const struct blob *b = job->blobs; b; b = b->next)
-        if (b->state == BLOB_LOCKED)
+        if (b->state == BLOB_LOCKED ||
+            (b->state == BLOB_CLAIM && b->locked_since_ns > 0 && ns_since(now_ns, b->locked_retry_ns) < NS_PER_S))
             return b;
     return NULL;
 }
@@ -137,7 +139,7 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
     char at[16];
     if (job->group)
         group_look(&g, job->group);
-    const struct blob *locked = locked_blob(job);
+    const struct blob *locked = locked_blob(job, now_ns);
     unsigned writes = writes_open(job);
     if (job->paused)
         return snprintf(text, n, "paused"), HFP_WAIT_PAUSED;
@@ -171,7 +173,7 @@ static enum hfp_wait reason(const struct job *job, char *text, size_t n, uint64_
     if (g.waiting > 0 && g.why.message[0])
         return snprintf(text, n, "%.160s", g.why.message), HFP_WAIT_RETRY;
     if (g.running > 0) /* not yet called silent one by one, and nothing of ours holds them up */
-        return snprintf(text, n, "no bytes on %u connections", g.running), HFP_WAIT_SILENCE;
+        return snprintf(text, n, "no bytes on %u connection%s", g.running, g.running == 1 ? "" : "s"), HFP_WAIT_SILENCE;
     if (g.waiting > 0) /* nothing has failed: other jobs have the connections */
         return snprintf(text, n, "waiting for a free connection"), HFP_WAIT_CONNECT;
     bool moves = ns_since(now_ns, MAX(job->hash_seen_ns, job->read_seen_ns)) < DISK_SLOW_NS;
@@ -320,6 +322,20 @@ void status_tick(struct job *job, uint64_t now_ns)
     job->tick_ns = now_ns;
     if (!job->paused)
         note_state(job, HFP_EV_PROGRESS);
+}
+
+/* What is over does not wait. The speed of a job that ended before its second look is the mean of all of it. */
+void status_last(struct job *job, uint64_t now_ns)
+{
+    struct hfp_status *s = &job->status;
+    uint64_t passed_ns = ns_since(now_ns, job->start_ns);
+    status_counts(job);
+    s->stalled = false;
+    s->wait = HFP_NOT_WAITING;
+    s->wait_text[0] = 0;
+    if (job->samples < 2 && passed_ns > 0 && s->received_bytes > job->base_received)
+        s->rate_bytes_per_s =
+            (uint64_t)((unsigned __int128)(s->received_bytes - job->base_received) * NS_PER_S / passed_ns);
 }
 
 /* No tick comes while nothing may move: the time of the pause is counted at its end, and no rate spans it. */

@@ -1,6 +1,6 @@
 /* What became of each file, without loss: when the list of events is half full, what is to be said of files waits in the
  * job, a few bytes each, and the job's DONE behind it. A reader that is slow holds up nothing else. */
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +58,12 @@ void note_file(struct blob *b, const struct listed_file *f, enum hfp_file_state 
     if (job->told)
         job->told[b->index] = 1;
     tell(job, f, state, state == HFP_FILE_FETCHING ? b->counted_bytes : 0, host, text);
+}
+
+void note_planned(struct job *job, const struct listed_file *f, const struct plan_blob *pb)
+{
+    uint64_t here_bytes = pb->action == PLAN_PROVE ? f->size_bytes : pb->here_bytes + pb->guessed_bytes;
+    tell(job, f, HFP_FILE_PLANNED, here_bytes, NULL, NULL);
 }
 
 void telling_begin(struct job *job)

@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 
 #include "base/auto.h"
 #include "base/units.h"
@@ -101,9 +101,12 @@ static int on_end(void *ctx, bool is, struct hfp_err *err)
     if (!all || chunk_index_new(&w->own, err) != HFP_OK)
         return err_nomem(err);
     memset(all, 0xff, bytes);
-    struct chunk_index_file f = {
-        .map_dir = pt->dir, .file_dir = pt->dir, .map_name = pt->chunks_name, .file_name = pt->name, .recorded = all
-    };
+    struct chunk_index_file f = { .map_dir = pt->dir,
+                                  .file_dir = pt->dir,
+                                  .map_name = pt->chunks_name,
+                                  .file_name = pt->name,
+                                  .recorded = all,
+                                  .size_bytes = pt->size_bytes };
     int rc = chunk_index_add(w->own, &f, err);
     chunk_index_ready(w->own);
     return rc;

@@ -43,14 +43,18 @@ static int set_line(struct options *o, enum option_source source, const char *pl
     split(line, &key, &value);
     if (!*key && !value)
         return HFP_OK;
+    char *rest = key + strcspn(key, " \t");
+    bool more = *rest; /* "token hf_...": where the = was forgotten a secret may stand, which is not to be shown */
+    *rest = '\0';
     enum option_id id = option_find(key, strlen(key));
     if (id == OPT_NONE)
         return fault(err, HFP_E_ARG, "%s: no option '%s'. hf-pull --help lists all.", place, key);
     const struct option_row *row = &option_rows[id];
     if (row->where == WHERE_LINE)
         return fault(err, HFP_E_ARG, "%s: '%s' works on the command line only.", place, key);
-    if (!value && row->kind != OPTION_FLAG)
-        return fault(err, HFP_E_ARG, "%s: '%s' needs a value: %s = %s.", place, key, key, row->value);
+    if (more || (!value && row->kind != OPTION_FLAG))
+        return fault(err, HFP_E_ARG, "%s: '%s' needs a value: %s = %s.", place, key, key,
+                     row->value ? row->value : "true");
     char where[512];
     snprintf(where, sizeof where, "%s: %s", place, key);
     if (row->kind != OPTION_PATH)

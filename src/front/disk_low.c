@@ -2,13 +2,12 @@
 
 #include <sys/statvfs.h>
 
-#define DISK_LOOK_NS (10 * 1000000000ULL)
 #define DISK_SPARE_BYTES (1ULL << 30) /* what others on the disk need to go on */
 
 bool disk_low_turn(struct disk_low *d, const char *folder, uint64_t to_come_bytes, uint64_t now, uint64_t *free_bytes)
 {
     struct statvfs v;
-    if ((d->looked_ns && now - d->looked_ns < DISK_LOOK_NS) || statvfs(folder, &v) < 0)
+    if ((d->looked_ns && now - d->looked_ns < DISK_LOW_LOOK_NS) || statvfs(folder, &v) < 0)
         return false;
     bool was = d->low;
     d->looked_ns = now;

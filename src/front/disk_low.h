@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define DISK_LOW_LOOK_NS 10000000000ULL
+
 struct disk_low {
     uint64_t looked_ns;
     bool low;

@@ -60,6 +60,27 @@ int file_read(char **out, const char *path, size_t max, bool dash_is_stdin, stru
     return rc;
 }
 
+int file_open_plain(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+int file_read_plain(char **out, const char *path, size_t max, struct hfp_err *err)
+{
+    int fd = file_open_plain(path);
+    if (fd < 0)
+        return fault(err, HFP_E_NO_FILE, "%s: no such file.", path);
+    int rc = read_fd(out, fd, path, max, err);
+    close(fd);
+    return rc;
+}
+
 bool write_all(int fd, const void *data, size_t n)
 {
     const char *at = data;

@@ -11,6 +11,12 @@
  * with a NUL inside: HFP_E_ARG. */
 int file_read(char **out, const char *path, size_t max, bool dash_is_stdin, struct hfp_err *err);
 
+/* An ordinary file, for reading: no link, no device, and no pipe, whose opening waits for a writer. For folders of others.
+ * -1: there is none. */
+int file_open_plain(const char *path);
+/* file_read() of such a file. */
+int file_read_plain(char **out, const char *path, size_t max, struct hfp_err *err);
+
 struct out_file {
     int fd;                 /* -1: not open */
     char *path, *temporary; /* temporary NULL: written in place */

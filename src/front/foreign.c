@@ -218,30 +218,28 @@ const struct foreign_download *foreign_find(const struct foreign *f, const char 
     return NULL;
 }
 
-cJSON *foreign_json(const struct foreign_download *d)
+void foreign_json(struct out *o, const char *name, const struct foreign_download *d)
 {
-    cJSON *o = cJSON_CreateObject();
-    if (!o)
-        return NULL;
-    member_text(o, "id", d->id);
-    member_text(o, "path", d->path);
-    member_text(o, "repo", d->repo[0] ? d->repo : NULL);
-    member_text(o, "repo_type", d->repo[0] ? repo_type_text(d->type) : NULL);
-    member_text(o, "file", d->file[0] ? d->file : NULL);
-    member_text(o, "by", d->by[0] ? d->by : NULL);
-    if (d->pid)
-        member_i64(o, "pid", d->pid);
+    out_object(o, name);
+    out_text(o, "id", d->id);
+    out_text(o, "path", d->path);
+    out_text(o, "repo", d->repo[0] ? d->repo : NULL);
+    out_text(o, "repo_type", d->repo[0] ? repo_type_text(d->type) : NULL);
+    out_text(o, "file", d->file[0] ? d->file : NULL);
+    out_text(o, "by", d->by[0] ? d->by : NULL);
+    if (d->pid > 0)
+        out_i64(o, "pid", d->pid);
     else
-        cJSON_AddNullToObject(o, "pid");
-    member_u64(o, "size_bytes", d->size_bytes);
+        out_null(o, "pid");
+    out_u64(o, "size_bytes", d->size_bytes);
     if (d->total_bytes)
-        member_u64(o, "total_bytes", d->total_bytes);
+        out_u64(o, "total_bytes", d->total_bytes);
     else
-        cJSON_AddNullToObject(o, "total_bytes");
-    member_u64(o, "rate_bytes_per_s", d->rate_bytes_per_s);
-    member_i64(o, "last_growth_unix_ms", d->last_growth_unix_ms);
-    member_u64(o, "quiet_s", d->quiet_s);
-    cJSON_AddBoolToObject(o, "stalled", d->stalled);
-    member_text(o, "text", d->text);
-    return o;
+        out_null(o, "total_bytes");
+    out_u64(o, "rate_bytes_per_s", d->rate_bytes_per_s);
+    out_i64(o, "last_growth_unix_ms", d->last_growth_unix_ms);
+    out_u64(o, "quiet_s", d->quiet_s);
+    out_bool(o, "stalled", d->stalled);
+    out_text(o, "text", d->text);
+    out_object_end(o);
 }

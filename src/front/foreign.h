@@ -2,16 +2,16 @@
  *
  * Looks into the folders it was given, and only there, for files that tools name so while they are not finished:
  * .incomplete (the Python client; hub cache and .cache/huggingface/download of a folder), .partial, .part, .tmp, .aria2
- * control files, and files that grow while curl, wget, axel or git-lfs has them open. What hf-pull writes itself is left out: its progress is
- * told better elsewhere. Changes nothing, follows no links. The caller decides when to look; once a second is fine.
+ * control files, and files that grow while curl, wget, axel or git-lfs has them open. What hf-pull writes itself is
+ * left out: its progress is told better elsewhere. Changes nothing, follows no links. The caller decides when to look;
+ * once a second is fine.
  *
  * One thread. A download belongs to the watch and lives until the next foreign_scan(). */
 #ifndef HFP_FRONT_FOREIGN_H
 #define HFP_FRONT_FOREIGN_H
 
+#include "front/out.h"
 #include "hfp/hfp.h"
-
-#include <cjson/cJSON.h>
 
 #define FOREIGN_DIRS_MAX 64
 #define FOREIGN_MAX 512 /* downloads shown; more in one set of folders are leftovers nobody looks at one by one */
@@ -52,6 +52,6 @@ void foreign_scan(struct foreign *f, int64_t unix_ms);
 size_t foreign_count(const struct foreign *f);
 const struct foreign_download *foreign_at(const struct foreign *f, size_t i); /* moving ones first, then by path */
 const struct foreign_download *foreign_find(const struct foreign *f, const char *id);
-cJSON *foreign_json(const struct foreign_download *d); /* NULL when out of memory */
+void foreign_json(struct out *o, const char *name, const struct foreign_download *d);
 
 #endif

@@ -70,7 +70,7 @@ static bool text_is(const cJSON *o, const char *name, const char *value)
 static bool look_into_tree(struct foreign_download *d, const char *path, const char *etag)
 {
     char *text = NULL;
-    if (file_read(&text, path, TREES_MAX_BYTES, false, NULL))
+    if (file_read_plain(&text, path, TREES_MAX_BYTES, NULL))
         return false;
     cJSON *all = strstr(text, etag) ? cJSON_Parse(text) : NULL, *entry;
     free(text);
@@ -174,7 +174,10 @@ bool foreign_aria2(uint64_t *here_bytes, uint64_t *total_bytes, const char *path
 {
     char control[sizeof((struct foreign_download *)0)->path + 8];
     snprintf(control, sizeof control, "%s.aria2", path);
-    FILE *f = fopen(control, "re");
+    int fd = file_open_plain(control);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+    if (fd >= 0 && !f)
+        close(fd);
     unsigned char head[10], rest[24];
     bool ok = f && fread(head, 1, sizeof head, f) == sizeof head && be(head, 2) <= 1 && be(head + 6, 4) <= 64 &&
               fseek(f, (long)be(head + 6, 4), SEEK_CUR) == 0 && fread(rest, 1, sizeof rest, f) == sizeof rest;

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,19 @@
 #define FDS_MAX 4096 /* of one process: a server with more is no downloader */
 
 /* "flags:" of fdinfo is octal; the low two bits are the access mode (open(2)). */
+bool foreign_fd_writes(const char *text)
+{
+    const char *flags = strstr(text, "flags:");
+    return flags && (strtoul(flags + 6, NULL, 8) & O_ACCMODE) != O_RDONLY;
+}
+
 static bool writes(const char *proc, const char *fd)
 {
-    char path[300], *text = NULL, *flags;
+    char path[300], *text = NULL;
     snprintf(path, sizeof path, "%s/fdinfo/%s", proc, fd);
     if (file_read(&text, path, 65536, false, NULL))
         return false;
-    flags = strstr(text, "flags:");
-    bool yes = flags && (strtoul(flags + 6, NULL, 8) & O_ACCMODE) != O_RDONLY;
+    bool yes = foreign_fd_writes(text);
     free(text);
     return yes;
 }
@@ -32,17 +38,8 @@ static const char *base_name(const char *path)
 }
 
 /* The program's name, and the verb where it has verbs: "hf download" says more than "python3.11". */
-static void name_process(char out[static 64], const char *proc)
+void foreign_program(char out[static 64], const char *line, size_t n)
 {
-    char path[64], line[4096];
-    snprintf(path, sizeof path, "%s/cmdline", proc);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 2);
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
-        return;
-    line[n] = line[n + 1] = '\0';
     const char *word = line, *next = word + strlen(word) + 1;
     bool runs_script = strncmp(base_name(word), "python", 6) == 0 && *next && *next != '-' && next < line + n;
     if (runs_script) {
@@ -56,6 +53,36 @@ static void name_process(char out[static 64], const char *proc)
             *c = '?';
 }
 
+static void name_process(char out[static 64], const char *proc)
+{
+    char path[64], line[4096];
+    snprintf(path, sizeof path, "%s/cmdline", proc);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 2);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return;
+    line[n] = line[n + 1] = '\0';
+    foreign_program(out, line, (size_t)n);
+}
+
+/* The link of a descriptor says the name without asking the disk. To look at the file itself may hang for ever: it may lie
+ * on any disk that somebody uses, and only those of that name can be ours. */
+static const char *name_of(char to[static PATH_MAX], int fds, const char *fd)
+{
+    ssize_t n = readlinkat(fds, fd, to, PATH_MAX - 1);
+    to[n > 0 ? n : 0] = '\0';
+    return base_name(to);
+}
+
+static bool is(const struct foreign_download *d, int fds, const char *fd)
+{
+    struct stat st;
+    return fstatat(fds, fd, &st, 0) == 0 && S_ISREG(st.st_mode) && d->dev == (uint64_t)st.st_dev &&
+           d->ino == (uint64_t)st.st_ino;
+}
+
 static void look(struct foreign_download *const *d, size_t n, const char *proc, long pid)
 {
     char folder[64];
@@ -63,11 +90,10 @@ static void look(struct foreign_download *const *d, size_t n, const char *proc, 
     DIR *list = opendir(folder);
     unsigned left = FDS_MAX;
     for (struct dirent *e; list && left-- > 0 && (e = readdir(list)) != NULL;) {
-        struct stat st;
-        if (e->d_name[0] == '.' || fstatat(dirfd(list), e->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode))
-            continue;
-        for (size_t i = 0; i < n; i++) {
-            if (d[i]->pid || d[i]->dev != (uint64_t)st.st_dev || d[i]->ino != (uint64_t)st.st_ino ||
+        char to[PATH_MAX];
+        const char *name = name_of(to, dirfd(list), e->d_name);
+        for (size_t i = 0; i < n && *name; i++) {
+            if (d[i]->pid || strcmp(base_name(d[i]->path), name) != 0 || !is(d[i], dirfd(list), e->d_name) ||
                 !writes(proc, e->d_name))
                 continue;
             d[i]->pid = pid;

@@ -1,5 +1,6 @@
 #include "front/notify.h"
 
+#include "front/clock.h"
 #include "front/notify_letter.h"
 #include "front/progress.h"
 #include "front/text.h"
@@ -50,13 +51,6 @@ struct notifier {
     size_t passings;
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 static void wait_until(struct notifier *n, uint64_t ns)
 {
     struct timespec until = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
@@ -100,7 +94,7 @@ static void attempt(struct channel *c)
     c->sending = true;
     pthread_mutex_unlock(&n->lock);
     enum notify_outcome outcome = notify_send(&c->target, &w.letter->said, &c->way, &err);
-    w.next_ns = now_ns() + delays_s[w.tries < DELAYS ? w.tries : DELAYS - 1] * NS_PER_S;
+    w.next_ns = clock_mono_ns() + delays_s[w.tries < DELAYS ? w.tries : DELAYS - 1] * NS_PER_S;
     bool gone = outcome != NOTIFY_AGAIN || w.next_ns - w.since_ns >= KEEP_NS;
     if (outcome != NOTIFY_SENT && (gone || w.tries == 0) && !atomic_load(&n->stop))
         log_failure(n, gone, &err);
@@ -123,7 +117,7 @@ static void *deliver(void *ctx)
             break;
         if (c->n == 0)
             wait_until(n, UINT64_MAX);
-        else if (c->queue[0].next_ns > now_ns())
+        else if (c->queue[0].next_ns > clock_mono_ns())
             wait_until(n, c->queue[0].next_ns);
         else
             attempt(c);
@@ -205,7 +199,7 @@ int notifier_add(struct notifier *n, const char *target, bool trusted, struct hf
 /* With the lock held. The first one may be on its way: it is not dropped. */
 static void enqueue(struct channel *c, struct letter *letter)
 {
-    uint64_t now = now_ns();
+    uint64_t now = clock_mono_ns();
     if (c->n == QUEUE_MAX) {
         size_t oldest = c->sending ? 1 : 0;
         letter_free(c->queue[oldest].letter);
@@ -343,7 +337,7 @@ void notifier_event(struct notifier *n, const struct hfp_event *ev, const char *
 
 bool notifier_wait(struct notifier *n, uint64_t ns)
 {
-    uint64_t until = now_ns() + ns;
+    uint64_t until = clock_mono_ns() + ns;
     pthread_mutex_lock(&n->lock);
     for (;;) {
         size_t left = 0;
@@ -351,7 +345,7 @@ bool notifier_wait(struct notifier *n, uint64_t ns)
             left += n->channel[i]->n;
         for (size_t i = 0; i < n->passings; i++)
             left += n->passing[i]->n;
-        if (left == 0 || now_ns() >= until) {
+        if (left == 0 || clock_mono_ns() >= until) {
             pthread_mutex_unlock(&n->lock);
             return left == 0;
         }

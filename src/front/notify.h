@@ -2,13 +2,14 @@
  *
  * Fed by the engine's events like every other view, so that it says what they say. Saying never waits: each target has
  * its own short queue and its own thread, started by the first message. A message that does not get through is tried
- * again after 1, 5, 30, 60, 120 s and then every 5 minutes, for a quarter of an hour in all; then it is dropped, and the log says so. Targets are in
- * front/notify_target.h, what a message looks like in docs/formats/notifications.md.
+ * again after 1, 5, 30, 60, 120 s and then every 5 minutes, for a quarter of an hour in all; then it is dropped, and
+ * the log says so. Targets are in front/notify_target.h, what a message looks like in docs/formats/notifications.md.
  *
  * Addresses that last are added; those that are known only with a message come with it (notifier_say_to): such a channel
  * is made when it is needed and ends when all is said.
  *
- * notifier_say(), _say_to(), _event(), _add(), _drop() and _wait(): from one thread. The log is called on the targets' threads. */
+ * notifier_say(), _say_to(), _event(), _add(), _drop() and _wait(): from one thread. The log is called on the targets'
+ * threads. */
 #ifndef HFP_FRONT_NOTIFY_H
 #define HFP_FRONT_NOTIFY_H
 

@@ -1,6 +1,7 @@
 /* cmd: a shell command per notification, with the JSON on its standard input and the event in its environment. */
 #include "front/notify_send.h"
 
+#include "front/clock.h"
 #include "front/text.h"
 
 #include <errno.h>
@@ -69,18 +70,11 @@ static int start(pid_t *pid, const char *line, int in, char **list)
     return rc;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
 /* True when it ended by itself; *state as waitpid gives it. */
 static bool wait_for(pid_t pid, int *state, const struct notify_way *way)
 {
-    uint64_t until = now_ns() + (uint64_t)NOTIFY_ATTEMPT_S * 1000000000U;
-    while (now_ns() < until && !(way->stop && atomic_load(way->stop))) {
+    uint64_t until = clock_mono_ns() + (uint64_t)NOTIFY_ATTEMPT_S * 1000000000U;
+    while (clock_mono_ns() < until && !(way->stop && atomic_load(way->stop))) {
         pid_t got = waitpid(pid, state, WNOHANG);
         if (got == pid || (got < 0 && errno != EINTR))
             return got == pid;
@@ -104,6 +98,7 @@ static int filled_pipe(const char *json)
     if (n == (ssize_t)strlen(json))
         return ends[0];
     close(ends[0]);
+    errno = n < 0 ? errno : EMSGSIZE;
     return -1;
 }
 

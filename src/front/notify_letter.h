@@ -1,4 +1,7 @@
-/* front/notify_letter.h: one notification in words and as JSON, made once and sent to all. For front/notify.c. */
+/* front/notify_letter.h: one notification to one address, in words and as JSON: made when it is said, and the same each
+ * time it is tried.
+ *
+ * For front/notify.c. It has copies of all it says; the queue of the address owns it. Any thread, one at a time. */
 #ifndef HFP_FRONT_NOTIFY_LETTER_H
 #define HFP_FRONT_NOTIFY_LETTER_H
 

@@ -13,7 +13,7 @@
 #define LIST_MAX 10000 /* patterns or addresses; more is a mistake, not a wish */
 
 const struct option_row option_rows[OPT_COUNT] = {
-#define X(id, short_, long_, other_, kind_, value_, default_, group_, where_, help_)                                   \
+#define X(id, short_, long_, other_, kind_, value_, default_, group_, where_, add_, help_)                             \
     [OPT_##id] = { .short_name = short_,                                                                               \
                    .long_name = long_,                                                                                 \
                    .other_name = other_,                                                                               \
@@ -22,6 +22,7 @@ const struct option_row option_rows[OPT_COUNT] = {
                    .fallback = default_,                                                                               \
                    .group = GROUP_##group_,                                                                            \
                    .where = WHERE_##where_,                                                                            \
+                   .add = ADD_##add_,                                                                                  \
                    .help = help_ },
     CLI_OPTIONS(X)
 #undef X

@@ -43,12 +43,14 @@ enum option_group {
         GROUP_COUNT
 };
 enum option_where { WHERE_ANY, WHERE_LINE };
+enum option_add { ADD_REFUSES, ADD_TAKES };
 
 struct option_row {
     const char *long_name, *other_name, *value, *fallback, *help;
     enum option_kind kind;
     enum option_group group;
     enum option_where where;
+    enum option_add add;
     char short_name; /* 0: none */
 };
 extern const struct option_row option_rows[OPT_COUNT];

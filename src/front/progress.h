@@ -6,10 +6,16 @@
 
 #include "hfp/hfp.h"
 
-/* What a status shows as its figure: proved bytes for verify, recorded bytes for all else. */
+/* Verify and repair read what is here, and their work is to prove it. */
+static inline bool shows_proof(const struct hfp_status *st)
+{
+    return st->verb == HFP_VERIFY || st->verb == HFP_REPAIR;
+}
+
+/* What a status shows as its figure: proved bytes for verify and repair, recorded bytes for all else. */
 static inline uint64_t shown_bytes(const struct hfp_status *st)
 {
-    return st->verb == HFP_VERIFY ? st->proved_bytes : st->recorded_bytes;
+    return shows_proof(st) ? st->proved_bytes : st->recorded_bytes;
 }
 
 /* The middle of the estimate, or UINT64_MAX: nothing moves, nothing is left, or too little is known. */

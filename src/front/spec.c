@@ -120,6 +120,9 @@ static int finish(struct spec *out, const char *text, bool bare, struct hfp_err 
 {
     if (!repo_plausible(out->repo) || (bare && !strchr(out->repo, '/') && looks_like_file(out->repo)))
         return not_a_repo(text, err);
+    if (!text_plain(out->revision) || !text_plain(out->path)) /* typed, or behind a percent sign of a link */
+        return fault(err, HFP_E_ARG, "The revision and path of '%s' have to be UTF-8 without control characters.",
+                     out->repo);
     return HFP_OK;
 }
 

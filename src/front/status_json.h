@@ -1,4 +1,6 @@
-/* front/status_json.h: struct hfp_status as JSON, the same for --progress json and --report. docs/formats/events.md. */
+/* front/status_json.h: struct hfp_status as JSON, the same for --progress json and --report.
+ *
+ * docs/formats/events.md. Any thread; what is given back is the caller's (cJSON_Delete). The texts are constants. */
 #ifndef HFP_FRONT_STATUS_JSON_H
 #define HFP_FRONT_STATUS_JSON_H
 

@@ -35,6 +35,18 @@ size_t utf8_read(const char *s, unsigned *out)
     return n;
 }
 
+bool text_plain(const char *s)
+{
+    while (*s) {
+        unsigned c = 0;
+        size_t n = utf8_read(s, &c);
+        if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
+            return false;
+        s += n;
+    }
+    return true;
+}
+
 /* Controls move the cursor; the bidirectional ones (Unicode 15, 23.2) make a name read as another one. */
 static bool harmless(unsigned c)
 {

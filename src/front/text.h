@@ -35,6 +35,8 @@ unsigned text_columns(const char *s);
 
 /* Reads one character of UTF-8 at s; 0 bytes used means the bytes are not valid UTF-8. */
 size_t utf8_read(const char *s, unsigned *out);
+/* Whether it may stand in a name or path: UTF-8 without control characters. */
+bool text_plain(const char *s);
 
 /* Sets *err like base/err.h does inside the library, which programs cannot see. Returns code. */
 int fault(struct hfp_err *err, enum hfp_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -2,7 +2,8 @@
  *
  * One multi handle on the engine's thread. HTTP/1.1 only, for all streams of HTTP/2 share one congestion window
  * (a byte connection must stand alone). BUFFERSIZE 512K cuts recv calls to a tenth; the write callback gets at most
- * 16 KiB whatever is set (libcurl 7.88). */
+ * 16 KiB whatever is set (libcurl 7.88). Only http_curl_wake() may come from elsewhere. The owner frees it by the free() of
+ * its struct http. */
 #ifndef HFP_NET_CURL_H
 #define HFP_NET_CURL_H
 

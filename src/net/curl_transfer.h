@@ -2,7 +2,7 @@
  *
  * Only net/curl.c includes this. Nothing here touches the multi handle: callbacks of libcurl run inside it, and it must
  * not be called again from there (libcurl: CURLM_RECURSIVE_API_CALL). What a request's owner asks for is only noted here
- * (start, cancel, resume) and done by the loop's next turn. */
+ * (start, cancel, resume) and done by the loop's next turn. Loop thread only; the loop owns the transfers. */
 #ifndef HFP_NET_CURL_TRANSFER_H
 #define HFP_NET_CURL_TRANSFER_H
 

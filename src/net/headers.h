@@ -1,29 +1,14 @@
 /* net/headers.h: what an HTTP answer says, read once and checked. Pure; any thread.
  *
- * Each reader takes outside bytes: unknown shapes count as absent, numbers are bounded, strings cut to their field or
- * refused where a cut string would be dangerous (location, link, etag). Sources: RFC 9110 (14.4 Content-Range, 10.2.3
- * Retry-After), RFC 8288 (Link), docs/hub/rate-limits of the Hub (RateLimit, RateLimit-Policy). */
+ * Each line is outside bytes: unknown shapes count as absent, numbers are bounded, strings cut to their field or
+ * refused where a cut string would be dangerous (location, link, etag). */
 #ifndef HFP_NET_HEADERS_H
 #define HFP_NET_HEADERS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "net/header_values.h"
 
 #define URL_MAX 8192 /* signed URLs of the Hub's CDN are 1 to 3 KB */
 #define ETAG_MAX 256
-
-struct content_range {
-    bool present, total_known;
-    uint64_t first, last, total; /* last inclusive; for "bytes * / N" (416) only total */
-    bool unsatisfied;            /* the "*" form */
-};
-
-struct rate_limit {
-    bool present;
-    uint64_t remaining, reset_s; /* RateLimit: "api";r=..;t=.. */
-    uint64_t quota, window_s;    /* RateLimit-Policy: q, w; 0 when absent */
-};
 
 struct http_headers {
     int status;
@@ -56,16 +41,5 @@ struct http_headers {
 void headers_init(struct http_headers *h, int status);
 /* One header line "Name: value" with or without CRLF. unix_s is used when Retry-After is a date and no Date came. */
 void headers_line(struct http_headers *h, const char *line, size_t n, int64_t unix_s);
-
-/* The parsers, public for their tests and fuzzers. False: not of that form, *out untouched. */
-bool content_range_read(struct content_range *out, const char *value, size_t n);
-/* The target of the first link of that relation. */
-bool link_read(char *out, size_t out_size, const char *value, size_t n, const char *rel);
-bool link_next_read(char *out, size_t out_size, const char *value, size_t n);
-bool rate_limit_read(struct rate_limit *out, const char *value, size_t n);
-bool rate_policy_read(struct rate_limit *out, const char *value, size_t n);
-void etag_normalise(char *out, size_t out_size, const char *value, size_t n); /* "" when it does not fit */
-bool retry_after_read(uint64_t *out_s, const char *value, size_t n, int64_t now_unix_s);
-bool http_date_read(int64_t *out_unix_s, const char *value, size_t n);
 
 #endif

@@ -305,7 +305,6 @@ bool hosts_any_learned(const struct hosts *h)
 int hosts_save(const struct hosts *h, int dir, struct hfp_err *err)
 {
     size_t size = sizeof HOSTS_HEAD + HOSTS_MAX * LINE_MAX_BYTES, used = strlen(HOSTS_HEAD);
-    char tmp[48];
     if (h->foreign_file)
         return HFP_OK;
     AUTO_FREE char *text = malloc(size);
@@ -327,6 +326,5 @@ int hosts_save(const struct hosts *h, int dir, struct hfp_err *err)
                                  family_names[next->addresses.family], MIN(next->learned.connections, CONNECTIONS_MAX),
                                  (unsigned long long)MIN(next->learned.rate_bytes_per_s, RATE_MAX));
     }
-    snprintf(tmp, sizeof tmp, HOSTS_FILE ".%ld.tmp", (long)getpid());
-    return io_write_file(dir, HOSTS_FILE, dir, tmp, text, used, 0644, false, err);
+    return io_write_file(dir, HOSTS_FILE, dir, text, used, 0644, false, err);
 }

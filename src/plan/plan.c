@@ -157,6 +157,7 @@ void plan_fact(struct plan *p, uint32_t blob, const struct plan_fact *f)
     b->done = b->action == PLAN_HERE;
     b->wrong_size = f->wrong_size;
     b->shared = b->action == PLAN_PROVE && !f->file_present;
+    b->copyable = f->copyable && (b->action == PLAN_FETCH || b->action == PLAN_EMPTY);
     b->here_bytes = 0;
     b->guessed_bytes = b->held_bytes = 0;
     if (b->action == PLAN_HERE) {
@@ -197,6 +198,7 @@ void plan_sums(struct plan_sums *out, const struct plan *p)
             out->prove_bytes += size_bytes;
         } else {
             out->fetch_files += files;
+            out->copy_files += b->copyable ? files : 0;
             out->fetch_bytes += size_bytes - b->here_bytes;
         }
     }

@@ -20,11 +20,12 @@ enum plan_action {
 
 struct plan_fact {
     enum receipt_verdict receipt;
-    bool file_present;       /* final name leads to a file of the right size */
-    bool wrong_size;         /* ... of another size: damage, and not absence */
-    bool linked;             /* every wanted path leads to it */
-    bool shared;             /* it is not there, but the shared store claims to have it (cache/shared.h) */
-    bool damaged;            /* its content was read and is wrong */
+    bool file_present; /* final name leads to a file of the right size */
+    bool wrong_size;   /* ... of another size: damage, and not absence */
+    bool linked;       /* every wanted path leads to it */
+    bool shared;       /* it is not there, but the shared store claims to have it (cache/shared.h) */
+    bool copyable;     /* it is not there, but need not be asked for: offline, and the cache beside a folder has it */
+    bool damaged;      /* its content was read and is wrong */
     uint64_t recorded_bytes; /* of a partial, with digests */
     uint64_t guessed_bytes;  /* of a partial, of unknown worth */
     uint64_t held_bytes;     /* of a partial: on disk and not recorded */
@@ -36,6 +37,7 @@ struct plan_blob {
     uint8_t action; /* enum plan_action */
     bool linked, wrong_size;
     bool shared;         /* PROVE: a link to the shared store is to be made first */
+    bool copyable;       /* FETCH, EMPTY: no request is needed */
     bool done;           /* its content is in place and proved */
     uint64_t here_bytes; /* counts as received and recorded from the start */
     uint64_t guessed_bytes, held_bytes;
@@ -61,6 +63,7 @@ struct plan_sums {
     uint64_t files_here, here_bytes; /* proved by receipts */
     uint64_t prove_files, prove_bytes;
     uint64_t fetch_files, fetch_bytes; /* what must come: sizes less recorded bytes */
+    uint64_t copy_files;               /* of fetch_files: without a request */
     uint64_t recorded_bytes;           /* here_bytes and what partials have */
     uint64_t guessed_bytes;            /* on disk already, of unknown worth */
     uint64_t held_bytes;               /* of fetch_bytes: guesses and space reserved ahead, needs no new space */

@@ -245,7 +245,7 @@ static void api_time_out(struct api_call *c, uint64_t limit_ns)
     err_set(&err, c->opened ? HFP_E_TIMEOUT : HFP_E_CONNECT,
             c->opened ? "%s did not answer within %llu s" : "no connection to %s within %llu s", c->host,
             (unsigned long long)(limit_ns / NS_PER_S));
-    api_failed(c, &err);
+    api_failed(c, c->verdict.code != HFP_OK ? &c->verdict : &err); /* what its headers said stands without its words */
 }
 
 uint64_t api_turn(struct api_call *c, uint64_t now_ns)

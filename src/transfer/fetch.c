@@ -17,8 +17,12 @@
 /* What is in flight, of 24 buffers: best so much, for the rest is being written and hashed; at most so much. */
 #define FAST_IN_FLIGHT (16 * BLOCK)
 #define FAST_IN_FLIGHT_MAX (24 * BLOCK)
-/* On a fast line the other connections fill one's gap, up to this: no more than a third of its time. */
-#define FAST_LATENCIES 2
+/* On a fast line the other connections fill one's gap, up to this: a tenth of its time. TCP does not fill more: each gap
+ * fills a queue on the way when it is over, and with longer ones 1 Gbit/s of 50 ms lost a tenth. Where all of them bring
+ * more than this, a block that has to be read back costs more than a gap: then up to a third. */
+#define FAST_LATENCIES 10
+#define BUSY_BYTES_PER_S (512 * BLOCK)
+#define BUSY_LATENCIES 2
 /* Of a piece of a signed range, as far as it stays short: then the gap is a quarter of its time. */
 #define SIGNED_LATENCIES 3
 /* What one connection brings is then all that two cores decode, hash and write. */
@@ -45,11 +49,12 @@ int fetch_new(struct fetch **out, struct group *g, const struct fetch_spec *spec
     struct fetch *f = calloc(1, sizeof *f);
     uint64_t blocks = blocks_up(spec->size_bytes);
     uint8_t *wanted = calloc(1, (size_t)(blocks / 8 + 1));
-    char *url = strdup(spec->url);
-    if (!f || !wanted || !url) {
+    char *url = strdup(spec->url), *location = spec->is_signed ? strdup(spec->url) : NULL;
+    if (!f || !wanted || !url || (spec->is_signed && !location)) {
         free(f);
         free(wanted);
         free(url);
+        free(location);
         return err_nomem(err);
     }
     *f = (struct fetch){ .group = g,
@@ -61,10 +66,9 @@ int fetch_new(struct fetch **out, struct group *g, const struct fetch_spec *spec
                          .base = spec->base,
                          .uncounted = spec->uncounted,
                          .is_signed = spec->is_signed,
+                         .location = location,
                          .wanted = wanted,
                          .lowest_wanted = blocks };
-    if (f->is_signed)
-        fetch_relocate(f, spec->url, false);
     f->remote = remote_of(g->transfer, url, transfer_now(g->transfer));
     struct fetch **at = &g->fetches;
     while (*at)
@@ -145,14 +149,18 @@ void fetch_forget_location(struct fetch *f, const struct hfp_err *err)
         f->events.expired(f->events.ctx, f->last_served, err);
 }
 
-void fetch_relocate(struct fetch *f, const char *url, bool whole)
+bool fetch_relocate(struct fetch *f, const char *url, bool whole)
 {
+    char *location = strdup(url);
+    if (!location)
+        return false;
     f->whole |= whole;
     free(f->location);
-    f->location = strdup(url); /* without memory for it the next round asks for a URL again */
+    f->location = location;
     f->location_number++;
     f->location_served = false;
     f->remote = remote_of(f->group->transfer, url, transfer_now(f->group->transfer));
+    return true;
 }
 
 bool fetch_is_single(const struct fetch *f)
@@ -194,8 +202,8 @@ static uint64_t bytes_in(uint64_t bytes_per_s, uint64_t ns)
     return (uint64_t)((unsigned __int128)bytes_per_s * ns / NS_PER_S);
 }
 
-/* A server that works long for each request and then sends faster than we prove: the official local CAS server reads a whole
- * xorb for each. More requests only take its time, and two connections are as good as sixteen. */
+/* A server that works long for each request and then sends faster than we prove: the official local CAS server reads a
+ * whole xorb for each. More requests only take its time, and two connections are as good as sixteen. */
 static bool is_dear(const struct remote *r)
 {
     return r->best_bytes_per_s >= DEAR_BYTES_PER_S &&
@@ -230,7 +238,8 @@ uint64_t segment_length(const struct fetch *f)
     uint64_t bytes = MAX(gap_bytes * SEGMENT_LATENCIES, SEGMENT_MIN_BYTES);
     /* All that is in flight fits into the buffers: then every block can wait there for the hash. */
     uint64_t connections = MAX(r->learn.target, 1);
-    uint64_t share = MAX(FAST_IN_FLIGHT / connections, gap_bytes * FAST_LATENCIES);
+    bool busy = r->rate_bytes_per_s >= BUSY_BYTES_PER_S / connections;
+    uint64_t share = MAX(FAST_IN_FLIGHT / connections, gap_bytes * (busy ? BUSY_LATENCIES : FAST_LATENCIES));
     if (is_fast(r) && share * connections <= FAST_IN_FLIGHT_MAX)
         bytes = MIN(bytes, share);
     bytes = MIN(bytes, most);
@@ -292,7 +301,8 @@ static struct segment *segment_new(struct fetch *f, uint64_t first, uint64_t end
 }
 
 /* Towards the end of the file ranges get shorter, so that all connections end at about the same time: the last of sixteen
- * long ones would have the line to itself, and a single connection does not fill it. Behind a signed range the next follows. */
+ * long ones would have the line to itself, and a single connection does not fill it. Behind a signed range the next
+ * follows. */
 static uint64_t next_blocks(const struct fetch *f)
 {
     if (f->is_signed)

@@ -1,4 +1,7 @@
-/* transfer/internal.h: the structs behind transfer.h, for the files of this folder alone. */
+/* transfer/internal.h: the structs behind transfer.h, for the files of this folder alone.
+ *
+ * A transfer owns its remotes and runners, a group its fetches, a fetch its segments; a runner lends itself to one segment
+ * at a time, and a segment its block to the owner when that is full. Loop thread only; nothing waits. */
 #ifndef HFP_TRANSFER_INTERNAL_H
 #define HFP_TRANSFER_INTERNAL_H
 
@@ -173,9 +176,10 @@ void segment_take(struct segment *s, struct runner *r, const uint8_t *bytes, siz
 void segment_lost(struct segment *s, struct runner *r, const struct hfp_err *err);
 void segment_remove(struct segment *s);
 bool segment_is_head(const struct segment *s);
-bool segment_splits(const struct segment *s); /* segment_split would find something */
-bool segment_rewind(struct segment *s);       /* gives its half-filled buffer back; false: it has none */
-void segment_absorb(struct segment *s);       /* takes over the untouched ranges behind it */
+enum pool_use segment_use(const struct segment *s); /* of the buffer that its next bytes need */
+bool segment_splits(const struct segment *s);       /* segment_split would find something */
+bool segment_rewind(struct segment *s);             /* gives its half-filled buffer back; false: it has none */
+void segment_absorb(struct segment *s);             /* takes over the untouched ranges behind it */
 
 /* runner.c */
 static inline struct runner *runner_of(struct http_request *q)

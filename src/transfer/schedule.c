@@ -23,12 +23,18 @@ static bool runs(const struct fetch *f)
     return false;
 }
 
-/* Only one request at a time asks the Hub where a file is; the others wait for its answer. Where each answer is the
- * whole file, only one request at a time makes sense at all. */
+/* Only one request at a time asks the Hub where a file is; the others wait for its answer. Where a signed part is, its
+ * owner says. Where each answer is the whole file, only one request at a time makes sense at all. */
 static bool may_ask(const struct fetch *f)
 {
     bool where = f->location || (!f->locating && !f->is_signed);
     return where && !f->held && !(fetch_is_single(f) && runs(f));
+}
+
+/* A second request for a range, while the first is silent. */
+static bool may_ask_again(const struct fetch *f)
+{
+    return !f->held && (f->location || !f->is_signed);
 }
 
 static bool remote_takes(const struct transfer *t, const struct fetch *f, uint64_t now_ns)
@@ -119,7 +125,8 @@ static struct segment *hedge(struct group *g, uint64_t now_ns)
 {
     for (struct fetch *f = g->fetches; f; f = f->next)
         for (struct segment *s = f->segments; s; s = s->next)
-            if (s->state == SEG_RUN && !s->run[1] && s->not_before_ns <= now_ns && silent(g->transfer, s, now_ns) &&
+            if (may_ask_again(f) && s->state == SEG_RUN && !s->run[1] && s->not_before_ns <= now_ns &&
+                silent(g->transfer, s, now_ns) &&
                 hosts_not_before(g->transfer->config.hosts, f->remote->name, now_ns) <= now_ns) {
                 struct runner *r = s->run[0];
                 s->lost_peer = r->peer;

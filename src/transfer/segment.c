@@ -33,11 +33,21 @@ bool segment_is_head(const struct segment *s)
     return f->segments == s;
 }
 
+/* The reserved buffers are for what is waited for. Of a range that is decoded that is the block it is decoded from
+ * next: what follows would fill the buffers with stored bytes, and leave one of them at a time for what becomes of
+ * those. */
+enum pool_use segment_use(const struct segment *s)
+{
+    const struct fetch *f = s->fetch;
+    bool waited_for = segment_is_head(s) && (!f->is_signed || s->pos / BLOCK <= f->front);
+    return waited_for ? POOL_HEAD : POOL_ANY;
+}
+
 /* Is there a buffer for n more bytes? The block in hand may fill up inside them and another be begun. */
 bool segment_room(struct segment *s, uint64_t n)
 {
     struct transfer *t = s->fetch->group->transfer;
-    enum pool_use use = segment_is_head(s) ? POOL_HEAD : POOL_ANY;
+    enum pool_use use = segment_use(s);
     n = MIN(n, s->end - s->pos);
     if (n == 0)
         return true;

@@ -130,8 +130,8 @@ void fetch_want(struct fetch *f, uint64_t block);
 /* avoid: a peer number this block should not come from (second opinion), or 0. Applies to blocks wanted from now on. */
 void fetch_avoid(struct fetch *f, uint16_t peer);
 /* A fresh URL of a signed part. whole: from now on all of it is asked for in one request, for its server refuses what is
- * less; what is here already is skipped. */
-void fetch_relocate(struct fetch *f, const char *url, bool whole);
+ * less; what is here already is skipped. false: no memory for it, and all is as it was. */
+bool fetch_relocate(struct fetch *f, const char *url, bool whole);
 /* How many bytes beyond its front a fetch asks for at most. */
 uint64_t fetch_window_bytes(const struct fetch *f);
 /* Its owner takes no block for now: nothing new is asked for, and what runs is not read. No connection is cut for it, so

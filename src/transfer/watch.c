@@ -36,15 +36,16 @@ static int compare_rates(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* The median rate of the others on the same server. The last one of a file has none beside it: then what requests to this
- * server gave so far, which each cut halves, so that a line that became slow as a whole is soon the measure. */
+/* The median rate of the others on the same server; who was asked for the same range is none of them. The last one of a
+ * file has none beside it: then what requests to this server gave so far, which each cut halves, so that a line that became
+ * slow as a whole is soon the measure. */
 static uint64_t peers_rate(const struct transfer *t, const struct runner *me, bool *alone)
 {
     uint64_t rates[RUNNERS_MAX];
     unsigned n = 0;
     for (unsigned i = 0; i < RUNNERS_MAX; i++) {
         const struct runner *r = &t->runner[i];
-        if (r != me && r->state != RUN_IDLE && r->remote == me->remote && runner_streams(r))
+        if (r->segment != me->segment && r->state != RUN_IDLE && r->remote == me->remote && runner_streams(r))
             rates[n++] = r->rate_bytes_per_s;
     }
     *alone = n == 0;
@@ -54,16 +55,21 @@ static uint64_t peers_rate(const struct transfer *t, const struct runner *me, bo
     return rates[n / 2];
 }
 
-static void watch_slow(struct transfer *t, struct runner *r, uint64_t now_ns)
+static void watch_slow(struct transfer *t, struct runner *r, uint64_t passed_ns, uint64_t now_ns)
 {
     bool alone = false;
     uint64_t peers = runner_streams(r) ? peers_rate(t, r, &alone) : 0;
     if (peers == 0 && r->slow_since_ns != 0 && runner_streams(r))
         peers = r->peers_bytes_per_s; /* they have finished meanwhile; what they showed of the line still holds */
     r->peers_bytes_per_s = peers;
-    /* Alone and silent is a matter of the silence deadlines: a line that pauses for 16 s is healthy. */
-    bool pauses = alone && ns_since(now_ns, r->last_byte_ns) >= t->config.deadlines.head_silence_ns;
-    if (pauses || r->rate_bytes_per_s * SLOW_RATIO >= peers) {
+    /* Alone and silent is a matter of the silence deadlines: a line that pauses for 16 s is healthy. So a pause does not
+     * count; but what trickles between two pauses does. */
+    if (alone && ns_since(now_ns, r->last_byte_ns) >= t->config.deadlines.head_silence_ns) {
+        if (r->slow_since_ns != 0)
+            r->slow_since_ns += passed_ns;
+        return;
+    }
+    if (r->rate_bytes_per_s * SLOW_RATIO >= peers) {
         r->slow_since_ns = 0;
         return;
     }
@@ -79,6 +85,19 @@ static void watch_slow(struct transfer *t, struct runner *r, uint64_t now_ns)
     runner_cut(r, &err);
 }
 
+/* Two are asked for its range, and it is no help: it fell silent before it brought a byte, and the other has moved
+ * since, or is silent too, and has brought something: then a third one is worth more. Where a connection brings what is
+ * wanted it wins at once; where the server knows no ranges it may skip for long. */
+static bool helps_nobody(const struct runner *r, uint64_t silence_ns, uint64_t now_ns)
+{
+    const struct segment *s = r->segment;
+    const struct runner *other = s->run[0] == r ? s->run[1] : s->run[0];
+    if (r->bytes > 0 || !other || other->state != RUN_BODY)
+        return false;
+    return other->last_byte_ns > MAX(r->last_byte_ns, other->body_ns) || /* an answer alone is no byte */
+           (other->bytes > 0 && ns_since(now_ns, other->last_byte_ns) > silence_ns);
+}
+
 static void watch_body(struct transfer *t, struct runner *r, uint64_t now_ns)
 {
     const struct deadlines *d = &t->config.deadlines;
@@ -92,7 +111,7 @@ static void watch_body(struct transfer *t, struct runner *r, uint64_t now_ns)
     uint64_t silent_ns = ns_since(now_ns, r->last_byte_ns);
     bool no_hedge = t->config.max_connections != 0 && t->running >= t->config.max_connections;
     struct hfp_err err;
-    if (silent_ns > d->cut_ns || (no_hedge && silent_ns > d->silence_ns)) {
+    if (silent_ns > d->cut_ns || ((no_hedge || helps_nobody(r, d->silence_ns, now_ns)) && silent_ns > d->silence_ns)) {
         err_set(&err, HFP_E_SILENT, "%s %s sent nothing for %llu s", r->remote->name, r->peer_now.address,
                 (unsigned long long)(silent_ns / NS_PER_S));
         runner_cut(r, &err);
@@ -147,7 +166,7 @@ static void tick(struct transfer *t, uint64_t now_ns)
         t->config.http->peer(t->config.http, &r->request, &r->peer_now);
         watch_one(t, r, now_ns);
         if (r->state == RUN_BODY)
-            watch_slow(t, r, now_ns);
+            watch_slow(t, r, passed_ns, now_ns);
     }
 }
 
@@ -198,7 +217,7 @@ static bool unhold_one(struct transfer *t, struct runner *r, uint64_t now_ns)
     } else if (r->held == HELD_LIMIT) {
         if (!limit_open(&r->fetch->group->limit, now_ns) || !limit_open(&t->limit, now_ns))
             return false;
-    } else if (!pool_has(t->config.pool, segment_is_head(r->segment) ? POOL_HEAD : POOL_ANY)) {
+    } else if (!pool_has(t->config.pool, segment_use(r->segment))) {
         return false;
     }
     runner_unhold(r);

@@ -48,6 +48,8 @@ int xet_decoder_chunk(struct xet_decoder *d, uint32_t index, const uint8_t *plai
                        t->chunk_start, t->chunk_end, t->unpacked_bytes);
     d->plain = plain;
     d->plain_bytes = bytes;
+    if (d->chunks < XET_DECODE_CHUNKS)
+        d->chunk[d->chunks++] = (struct xet_decode_chunk){ index, xet_seen_chunk(bytes, hash), d->at };
     return d->seen ? d->seen(d->seen_ctx, t, index, d->at, bytes, hash, err) : HFP_OK;
 }
 

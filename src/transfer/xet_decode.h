@@ -7,6 +7,7 @@
 #define HFP_TRANSFER_XET_DECODE_H
 
 #include "base/block.h"
+#include "transfer/xet_seen.h"
 #include "xet/record.h"
 #include "xet/tree.h"
 #include "xet/unpack.h"
@@ -22,6 +23,15 @@ struct xet_decode_term {
 /* A chunk as it was found, for who keeps a map. Called on the worker. HFP_OK goes on. */
 typedef int xet_chunk_seen(void *ctx, const struct xet_decode_term *t, uint32_t index, uint64_t file_offset,
                            uint32_t bytes, const struct xet_hash *hash, struct hfp_err *err);
+
+/* A chunk that a turn has put its hand on, and where it goes. */
+struct xet_decode_chunk {
+    uint32_t index;
+    struct xet_seen_chunk seen;
+    uint64_t at;
+};
+#define XET_DECODE_CHUNKS                                                                                              \
+    160u /* of one turn: a block of the shortest chunks that writers make, and some; others go unsaid */
 
 struct xet_decoder {
     struct xet_stream *stream;
@@ -41,6 +51,8 @@ struct xet_decoder {
     uint64_t end; /* exclusive; later ones are dropped */
     xet_chunk_seen *seen;
     void *seen_ctx;
+    struct xet_decode_chunk chunk[XET_DECODE_CHUNKS]; /* of the term, since who takes them made chunks 0 */
+    uint32_t chunks;
 };
 
 int xet_decoder_init(struct xet_decoder *d, struct hfp_err *err);
@@ -59,7 +71,8 @@ enum xet_decode_stop {
  * what was promised. */
 int xet_decode(struct xet_decoder *d, enum xet_decode_stop *stop, uint8_t *block, const uint8_t **input, size_t *n,
                struct hfp_err *err);
-/* A chunk that came from elsewhere, and its hash is right: as if it had been decoded. The bytes stay until they are used. */
+/* A chunk that came from elsewhere, and its hash is right: as if it had been decoded. The bytes stay until they are
+ * used. */
 int xet_decoder_chunk(struct xet_decoder *d, uint32_t index, const uint8_t *plain, uint32_t bytes,
                       const struct xet_hash *hash, struct hfp_err *err);
 /* Puts out what there is of the chunk in hand; true: the block is full, or the end is reached. */

@@ -15,6 +15,9 @@ int xet_fetch_new(struct xet_fetch **out, struct group *g, const struct xet_fetc
     if (!x)
         return err_nomem(err);
     *x = (struct xet_fetch){ .group = g, .spec = *spec, .events = *events, .blocks = blocks_up(spec->size_bytes) };
+    if (spec->mate)
+        xet_mate_fetched(spec->mate, x);
+    x->seen = spec->mate ? xet_mate_seen(spec->mate) : xet_seen_new();
     x->wanted = calloc(1, (size_t)(x->blocks / 8 + 1));
     struct xet_query_events answers = { xet_slice_answered, xet_slice_unanswered, x };
     int rc = x->wanted ? xet_query_new(&x->query, spec->session, &answers, err) : err_nomem(err);
@@ -24,6 +27,7 @@ int xet_fetch_new(struct xet_fetch **out, struct group *g, const struct xet_fetc
         xet_fetch_free(x);
         return rc;
     }
+    x->asked_ns = transfer_now(g->transfer);
     x->decoder.seen = events->seen;
     x->decoder.seen_ctx = events->ctx;
     *out = x;
@@ -39,6 +43,10 @@ static void really_free(struct xet_fetch *x)
     pool_put(x->spec.pool, x->block);
     xet_decoder_done(&x->decoder);
     free(x->held_plain);
+    if (x->spec.mate)
+        xet_mate_let_go(x->spec.mate);
+    else
+        xet_seen_free(x->seen);
     free(x->wanted);
     free(x);
 }
@@ -56,12 +64,21 @@ void xet_fetch_free(struct xet_fetch *x)
     if (!x)
         return;
     x->dying = true;
+    if (x->spec.mate)
+        xet_mate_left(x->spec.mate);
     x->group->decoders -= x->placed;
     tell_parked(x);
     xet_units_stop(x);
     xet_query_free(ptr_steal(&x->query));
     if (!x->working)
         really_free(x);
+}
+
+void xet_work_begin(struct xet_fetch *x, struct task *t)
+{
+    x->working = true;
+    x->events.busy(x->events.ctx, 1);
+    work_submit(x->spec.work, LANE_HASH, t);
 }
 
 void xet_work_over(struct xet_fetch *x)
@@ -115,6 +132,8 @@ bool xet_fetch_busy(const struct xet_fetch *x)
 
 void xet_fetch_hold(struct xet_fetch *x, bool hold)
 {
+    if (x->held && !hold) /* what was asked is asked again, and until now nobody listened */
+        x->asked_ns = transfer_now(x->group->transfer);
     x->held = hold;
     for (struct xet_unit *u = x->units; u; u = u->next)
         if (u->fetch)
@@ -135,6 +154,7 @@ static void walk_over(struct xet_fetch *x)
     x->ask_slice = NULL;
     x->term_begun = false;
     x->decoder.plain_bytes = 0;
+    x->decoder.chunks = 0;
     x->asked_to = x->decoder.out;
     x->restart = false;
 }
@@ -162,8 +182,10 @@ static void choose_run(struct xet_fetch *x)
         end++;
     if (x->block) /* of a run that was left */
         x->debt_bytes += x->decoder.out % BLOCK;
+    if (first * BLOCK < x->decoder.out) /* what went out behind it may come anew */
+        xet_seen_clear(x->seen);
     x->wanted_from = first;
-    x->run_from = x->decoder.out = first * BLOCK;
+    x->run_from = x->decoder.out = x->block_at = first * BLOCK;
     x->decoder.end = MIN(end * BLOCK, x->spec.size_bytes);
     x->running = true;
     x->rerun = false;
@@ -177,6 +199,7 @@ bool xet_has_block(struct xet_fetch *x)
     x->block = pool_get(x->spec.pool, POOL_OUTPUT);
     if (!x->block)
         return false;
+    x->block_at = x->decoder.out / BLOCK * BLOCK;
     /* It has what was held back for it. To ask for one more would keep the last buffer from the head that fills it. */
     pool_hold_back(x->spec.pool, -1);
     return true;
@@ -218,30 +241,6 @@ static bool step_take(struct xet_fetch *x, struct xet_slice *s)
     return (x->decoder.out == x->decoder.end || xet_has_block(x)) && xet_work_decode(x, u);
 }
 
-static bool step_copy(struct xet_fetch *x, struct xet_slice *s)
-{
-    const struct reconstruction_term *t = &s->r->terms[s->at];
-    uint64_t end = MIN(t->file_offset + t->unpacked_bytes, x->decoder.end);
-    uint64_t out = x->decoder.out, block_at = out / BLOCK * BLOCK;
-    if (out >= end) {
-        if (x->events.copied)
-            x->events.copied(x->events.ctx, s->steps[s->at].from, t->file_offset, t->unpacked_bytes);
-        s->at++;
-        return true;
-    }
-    uint64_t from = s->steps[s->at].from + (out - t->file_offset);
-    uint64_t n = MIN(end - out, block_at + BLOCK - out);
-    enum xet_readable can = XET_READABLE;
-    if (from < block_at)
-        can = x->events.readable(x->events.ctx, from, MIN(from + n, block_at));
-    if (can == XET_UNREADABLE) { /* it is asked for itself, before anything that follows, or all that follows again */
-        s->steps[s->at].kind = XET_STEP_ASK;
-        x->restart = x->units != NULL;
-        return true;
-    }
-    return can == XET_READABLE && xet_has_block(x) && xet_work_copy(x, from, (size_t)n);
-}
-
 bool xet_step_ask(struct xet_fetch *x, struct xet_slice *s)
 {
     bool same = x->inners > 0 && x->inner_at == x->decoder.out;
@@ -271,7 +270,7 @@ static bool step(struct xet_fetch *x)
     case XET_STEP_TAKE:
         return step_take(x, s);
     case XET_STEP_COPY:
-        return step_copy(x, s);
+        return xet_step_copy(x, s);
     case XET_STEP_ASK:
         return xet_step_ask(x, s);
     case XET_STEP_HELD:
@@ -303,9 +302,19 @@ static bool place(struct xet_fetch *x)
     return x->placed = true;
 }
 
+/* A pause that has lost its connections keeps what they had brought, but not from others: it comes again then. */
+static bool keeps_from_others(const struct xet_fetch *x)
+{
+    struct fetch_look look;
+    if (!x->held || x->raw == 0 || pool_has(x->spec.pool, POOL_ANY))
+        return false;
+    xet_fetch_look(&look, x);
+    return look.running == 0;
+}
+
 static bool pump(struct xet_fetch *x)
 {
-    if (x->restart)
+    if (x->restart || keeps_from_others(x))
         walk_over(x);
     if (x->running && !x->slices && x->decoder.out == x->decoder.end) {
         x->running = false;
@@ -322,17 +331,25 @@ static bool pump(struct xet_fetch *x)
     xet_ask_next(x);
     if (!place(x))
         return false;
-    xet_units_open(x);
+    if (x->spec.mate && xet_mates_first(x->spec.mate, transfer_now(x->group->transfer)))
+        x->looks = true;
+    else
+        xet_units_open(x);
+    x->begun |= x->slices && !x->looks;
     return step(x);
 }
 
 uint64_t xet_fetch_turn(struct xet_fetch *x, uint64_t now_ns)
 {
     bool on = true;
+    x->waits = x->looks = false;
     while (on && !x->failed && !x->working)
         on = pump(x);
     tell_parked(x);
-    return x->failed ? UINT64_MAX : xet_query_turn(x->query, now_ns);
+    if (x->failed)
+        return UINT64_MAX;
+    uint64_t next = xet_query_turn(x->query, now_ns);
+    return x->waits || x->looks ? MIN(next, now_ns + WAIT_LOOK_NS) : next;
 }
 
 bool xet_fetch_stuck(const struct xet_fetch *x, uint64_t patience_ns, uint64_t now_ns, struct hfp_err *why)

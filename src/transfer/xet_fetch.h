@@ -8,9 +8,9 @@
  * not decode, an answer that does not fit, other ranges after a renewal) is asked for again from the byte where the
  * output stands: nothing that came out is fetched again.
  * Chunks that lie in files that are here (cache/chunk_index.h) are read from there and hashed; what is not right is asked
- * for alone.
- * Memory beside the pool: the decoder, one answer (xet/reconstruction.h) and the next one. Loop thread only, but for
- * the events that say otherwise. */
+ * for alone. What another file of the job has, or has asked for, is had from that (xet_mates.h).
+ * Memory beside the pool: the decoder, one answer (xet/reconstruction.h) and the next one, what is known of the chunks
+ * that went out (xet_seen.h). Loop thread only, but for the events that say otherwise. */
 #ifndef HFP_TRANSFER_XET_FETCH_H
 #define HFP_TRANSFER_XET_FETCH_H
 
@@ -19,10 +19,9 @@
 #include "resolve/xet_query.h"
 #include "transfer/transfer.h"
 #include "transfer/xet_decode.h"
+#include "transfer/xet_mates.h"
 
 #define XET_HELD_MAX 2 /* of the file itself, of others */
-
-enum xet_readable { XET_READABLE, XET_READABLE_LATER, XET_UNREADABLE };
 
 struct xet_fetch_events {
     /* As of fetch_events. After failed nothing comes any more; what is still wanted is the owner's to get elsewhere. */
@@ -50,6 +49,7 @@ struct xet_fetch_spec {
     bool uncounted; /* a second opinion: not counted as received */
     struct chunk_index
         *held[XET_HELD_MAX]; /* chunks that are here, asked in this order; NULL: none. They outlive the tasks */
+    struct xet_mate *mate;   /* this file among those of its job, while the fetch lives; NULL: alone */
 };
 
 struct xet_fetch;

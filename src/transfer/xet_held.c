@@ -1,8 +1,10 @@
 #include "transfer/xet_internal.h"
 
+#include "cache/chunk_reader.h"
+
 #include <stdlib.h>
 
-/* Terms whose chunks lie in files that are here: read on a worker, hashed, put out.
+/* Terms whose chunks lie in files that are here, or come with another file of the job: read on a worker, hashed, put out.
  *
  *   HELD --chunk by chunk--> the term's end --> the next step
  *     |--a chunk is not what its map says--> ask for it alone --> on behind it
@@ -13,8 +15,9 @@ struct held_work {
     struct xet_fetch *x;
     struct chunk_index *index;
     struct chunk_hit hit;
-    uint32_t end; /* chunk; exclusive */
-    uint64_t was; /* decoder.out before */
+    struct xet_mate_piece piece; /* where it has a mate: of that, and index is the mate's or NULL */
+    uint32_t end;                /* chunk; exclusive */
+    uint64_t was;                /* decoder.out before */
     /* results */
     uint32_t next;
     uint32_t missing_bytes;
@@ -29,9 +32,24 @@ uint32_t xet_held_holds(const void *ctx, const struct xet_hash *xorb, uint32_t f
         more = 0;
         for (unsigned i = 0; i < XET_HELD_MAX && more == 0; i++)
             more = chunk_index_holds(x->spec.held[i], xorb, at, end);
+        if (more == 0)
+            xet_mates_have(&more, x->spec.mate, xorb, at, end);
         at += more;
     }
     return at - first;
+}
+
+enum xet_share xet_held_state(const struct xet_fetch *x, const struct xet_hash *xorb, uint32_t first, uint32_t end)
+{
+    enum xet_share least = XET_SHARE_HERE;
+    for (uint32_t at = first, more = 0; at < end && least > XET_SHARE_NONE; at += more) {
+        more = 0;
+        for (unsigned i = 0; i < XET_HELD_MAX && more == 0; i++)
+            more = chunk_index_holds(x->spec.held[i], xorb, at, end);
+        enum xet_share with = more > 0 ? XET_SHARE_HERE : xet_mates_have(&more, x->spec.mate, xorb, at, end);
+        least = MIN(least, with);
+    }
+    return least;
 }
 
 uint64_t xet_inner_end(const struct xet_slice *s)
@@ -65,9 +83,11 @@ static void held_run(struct task *t)
         struct xet_hash hash;
         if (d->plain_bytes > 0)
             continue;
-        if (w->next == w->end || r.hit.count == 0)
+        bool by_piece = w->piece.chunks > 0;
+        if (w->next == w->end || (by_piece ? w->piece.at == w->piece.chunks : r.hit.count == 0))
             break;
-        w->err.code = chunk_reader_next(&r, w->x->held_plain, &bytes, &hash, &w->err);
+        w->err.code = by_piece ? xet_mate_read(&w->piece, w->x->held_plain, &bytes, &hash, &w->err)
+                               : chunk_reader_next(&r, w->x->held_plain, &bytes, &hash, &w->err);
         if (w->err.code == HFP_E_CONTENT)
             w->missing_bytes = bytes;
         if (w->err.code == HFP_OK)
@@ -104,9 +124,10 @@ static void missed(struct xet_fetch *x, struct held_work *w, struct xet_slice *s
     bool alone =
         w->err.code == HFP_E_CONTENT && step->next_offset + w->missing_bytes <= t->file_offset + t->unpacked_bytes;
     log_debug(x->group->transfer->config.log, "%s: %s", x->spec.path, w->err.message);
-    chunk_index_forget(w->index, w->hit.source, &w->hit.xorb, w->next, !alone);
+    if (w->index)
+        chunk_index_forget(w->index, w->hit.source, &w->hit.xorb, w->next, !alone);
     x->term_begun = false;
-    x->missed = (struct xet_missed){ w->hit.xorb, w->next, alone ? w->missing_bytes : 0 };
+    x->missed = (struct xet_missed){ t->xorb, w->next, alone ? w->missing_bytes : 0 };
     if (alone)
         step->missing_bytes = w->missing_bytes;
     else
@@ -121,8 +142,8 @@ static void held_done(struct task *t)
     struct xet_decoder *d = &x->decoder;
     if (!x->dying && !x->failed) {
         struct xet_slice *s = x->slices;
-        x->group->stats.copied_bytes += x->spec.uncounted ? 0 : d->out - w->was;
-        xet_count_out(x, w->was);
+        x->group->stats.copied_bytes += xet_count_out(x, w->was);
+        xet_note_chunks(x);
         s->steps[s->at].next = w->next;
         s->steps[s->at].next_offset = d->at + d->plain_bytes;
         if (w->err.code != HFP_OK)
@@ -130,6 +151,8 @@ static void held_done(struct task *t)
         if (d->out > w->was && (d->out % BLOCK == 0 || d->out == d->end))
             xet_put_out(x);
     }
+    if (w->piece.mate) /* the last look at its index, which forgets by itself */
+        xet_mate_piece_done(&w->piece, w->index || w->err.code == HFP_OK);
     xet_work_over(x);
 }
 
@@ -144,9 +167,7 @@ static bool begin(struct xet_fetch *x, const struct held_work *as)
     w->task = (struct task){ .run = held_run, .done = held_done };
     w->x = x;
     w->was = x->decoder.out;
-    x->working = true;
-    x->events.busy(x->events.ctx, 1);
-    work_submit(x->spec.work, LANE_HASH, &w->task);
+    xet_work_begin(x, &w->task);
     return true;
 }
 
@@ -157,7 +178,20 @@ static bool find(struct held_work *w, const struct xet_fetch *x, const struct xe
             w->index = x->spec.held[i];
             return true;
         }
-    return false;
+    if (!xet_mate_piece(&w->piece, x->spec.mate, xorb, index, w->end))
+        return false;
+    w->index = w->piece.index;
+    w->hit = w->piece.hit;
+    return true;
+}
+
+/* What is not here comes with another file; who waits has no range open. */
+static bool comes(struct xet_fetch *x, const struct reconstruction_term *t, const struct xet_step *step)
+{
+    uint32_t chunks;
+    enum xet_share share = xet_mates_have(&chunks, x->spec.mate, &t->xorb, step->next, t->chunk_end);
+    x->waits = share == XET_SHARE_SETTLING || (share == XET_SHARE_AWAITED && !x->units);
+    return x->waits;
 }
 
 static void begin_term(struct xet_fetch *x, const struct reconstruction_term *t, const struct xet_step *step)
@@ -197,6 +231,8 @@ bool xet_step_held(struct xet_fetch *x, struct xet_slice *s)
     struct held_work w = { .end = t->chunk_end, .next = step->next };
     bool in_hand = x->decoder.plain_bytes > 0;
     bool more = step->next < t->chunk_end && find(&w, x, &t->xorb, step->next);
+    if (!more && !in_hand && step->next < t->chunk_end && comes(x, t, step))
+        return false;
     if (!more && !in_hand) {
         /* No more is held; or, at the last chunk, the CAS and the map do not agree how long the term is. */
         x->term_begun = false;
@@ -204,5 +240,9 @@ bool xet_step_held(struct xet_fetch *x, struct xet_slice *s)
         x->restart = x->units || !step->partly;
         return true;
     }
-    return xet_has_block(x) && begin(x, &w);
+    if (xet_has_block(x) && begin(x, &w))
+        return true;
+    if (w.piece.mate)
+        xet_mate_piece_done(&w.piece, true);
+    return false;
 }

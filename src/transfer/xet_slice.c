@@ -1,6 +1,8 @@
 #include "transfer/xet_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What the CAS is asked, and what becomes of its answers. */
 
@@ -28,7 +30,6 @@ bool xet_slice_over(struct xet_fetch *x)
     if (x->ask_slice == s) { /* a second connection brought what one was refused: its fresh URLs come too late */
         x->ask = XET_ASK_NONE;
         x->ask_slice = NULL;
-        x->refused = false;
     }
     slice_free(s);
     return true;
@@ -71,16 +72,20 @@ void xet_ask_fresh(struct xet_fetch *x, struct xet_slice *s)
     ask(x, XET_ASK_FRESH, s, s->r->first_byte, s->r->last_byte);
 }
 
-static struct xet_slice *slice_new(const struct xet_fetch *x, struct reconstruction *r, struct hfp_err *err)
+static struct xet_slice *slice_new(const struct xet_fetch *x, struct reconstruction *r, enum xet_ask was,
+                                   struct hfp_err *err)
 {
+    /* An inner question is about what is not known or cannot be read back, and fresh URLs are for the same steps. */
+    struct xet_here here = { xet_held_holds, was == XET_ASK_NEXT ? xet_repeat_holds : NULL, x };
     AUTO_FREE struct xet_slice *s = calloc(1, sizeof *s);
-    if (!s || xet_steps_new(&s->steps, r, xet_held_holds, x, err) != HFP_OK) {
+    if (!s || xet_steps_new(&s->steps, r, &here, err) != HFP_OK) {
         reconstruction_free(r);
         err_nomem(err);
         return NULL;
     }
     const struct reconstruction_term *last = &r->terms[r->term_count - 1];
     s->r = r;
+    s->refusals = x->refusals;
     xet_held_again(x, s);
     s->end_byte = last->file_offset + last->unpacked_bytes;
     return ptr_steal(&s);
@@ -112,11 +117,16 @@ static void insert(struct xet_fetch *x, struct xet_slice *s, struct xet_slice *o
     x->slices = s;
 }
 
-/* Open ranges get the new URLs, and so do those that are opened later. */
+static bool same_terms(const struct reconstruction *a, const struct reconstruction *b)
+{
+    static_assert(sizeof *a->terms == XET_HASH_BYTES + 24, "nothing lies between the members of a term");
+    return a->term_count == b->term_count && memcmp(a->terms, b->terms, a->term_count * sizeof *a->terms) == 0;
+}
+
+/* Open ranges get the new URLs, and so do those that are opened later. The steps are those of the old terms. */
 static void renew(struct xet_fetch *x, struct xet_slice *s, struct xet_slice *fresh)
 {
-    x->refused = false;
-    bool same = s->r->term_count == fresh->r->term_count && s->r->fetch_count == fresh->r->fetch_count;
+    bool same = same_terms(s->r, fresh->r) && s->r->fetch_count == fresh->r->fetch_count;
     for (size_t i = 0; same && i < s->r->fetch_count; i++) {
         const struct reconstruction_fetch *a = &s->r->fetches[i], *b = &fresh->r->fetches[i];
         same = xet_hash_equal(&a->xorb, &b->xorb) && a->chunk_start == b->chunk_start && a->chunk_end == b->chunk_end;
@@ -127,6 +137,7 @@ static void renew(struct xet_fetch *x, struct xet_slice *s, struct xet_slice *fr
     if (same) {
         struct reconstruction *old = s->r;
         s->r = fresh->r;
+        s->refusals = x->refusals;
         fresh->r = old;
     } else {
         x->restart = true; /* its ranges are cut otherwise now */
@@ -144,7 +155,7 @@ void xet_slice_answered(void *ctx, struct reconstruction *r)
         reconstruction_free(r);
         return;
     }
-    struct xet_slice *s = slice_new(x, r, &err);
+    struct xet_slice *s = slice_new(x, r, was, &err);
     if (!s)
         xet_fail(x, &err);
     else if (was == XET_ASK_NEXT)

@@ -15,25 +15,21 @@ struct walk {
     bool broken;         /* not a stream */
 };
 
-/* The chunks of term t went into the file before: as the beginning or the end of another term's. */
-static bool find_earlier(uint64_t *from, const struct reconstruction *r, const struct walk *w, const uint32_t *earlier,
-                         const struct reconstruction_term *t)
+/* How many chunks of term t go into the file before it does, from its first on: with terms of this answer, or earlier. */
+static uint32_t repeated(const struct reconstruction *r, const struct walk *w, const uint32_t *earlier,
+                         const struct reconstruction_term *t, const struct xet_here *here)
 {
-    unsigned looks = 0;
-    for (uint32_t i = w->last_term; i != NONE && looks < LOOK_BACK_MAX; i = earlier[i], looks++) {
-        const struct reconstruction_term *e = &r->terms[i];
-        if (e->chunk_start == t->chunk_start && e->chunk_end >= t->chunk_end &&
-            e->unpacked_bytes >= t->unpacked_bytes) {
-            *from = e->file_offset;
-            return true;
-        }
-        if (e->chunk_end == t->chunk_end && e->chunk_start <= t->chunk_start &&
-            e->unpacked_bytes >= t->unpacked_bytes) {
-            *from = e->file_offset + e->unpacked_bytes - t->unpacked_bytes;
-            return true;
-        }
+    uint32_t at = t->chunk_start;
+    for (uint32_t was = at - 1; at < t->chunk_end && was != at;) {
+        was = at;
+        if (here->repeated)
+            at += here->repeated(here->ctx, &t->xorb, at, t->chunk_end);
+        unsigned looks = 0;
+        for (uint32_t i = w->last_term; i != NONE && looks < LOOK_BACK_MAX; i = earlier[i], looks++)
+            if (r->terms[i].chunk_start <= at && at < r->terms[i].chunk_end)
+                at = MIN(r->terms[i].chunk_end, t->chunk_end);
     }
-    return false;
+    return at - t->chunk_start;
 }
 
 /* Takes term i, or says that its range is no stream. last_use: the latest step that is not a copy. */
@@ -54,11 +50,11 @@ static void walk_term(struct xet_step *step, struct walk *w, const struct recons
 }
 
 /* Marks the terms that are here, all or so much of their beginning that it is worth a question for the rest. */
-static void mark_held(struct xet_step *steps, const struct reconstruction *r, xet_holds *holds, const void *ctx)
+static void mark_held(struct xet_step *steps, const struct reconstruction *r, const struct xet_here *here)
 {
-    for (uint32_t i = 0; holds && i < r->term_count; i++) {
+    for (uint32_t i = 0; here->held && i < r->term_count; i++) {
         const struct reconstruction_term *t = &r->terms[i];
-        uint32_t held = holds(ctx, &t->xorb, t->chunk_start, t->chunk_end);
+        uint32_t held = here->held(here->ctx, &t->xorb, t->chunk_start, t->chunk_end);
         if (held >= MIN(XET_HELD_LEAST, t->chunk_end - t->chunk_start))
             steps[i] = (struct xet_step){ .kind = XET_STEP_HELD,
                                           .next = t->chunk_start,
@@ -67,16 +63,34 @@ static void mark_held(struct xet_step *steps, const struct reconstruction *r, xe
     }
 }
 
-static void walk_all(struct xet_step *steps, struct walk *walks, uint32_t *earlier, const struct reconstruction *r)
+/* Is it worth a step of its own to copy so many? All of it is; or enough for a question; or it is asked for anyway. */
+static bool worth_copying(uint32_t repeats, const struct reconstruction_term *t, const struct walk *w)
+{
+    return repeats > 0 && (repeats >= MIN(XET_HELD_LEAST, t->chunk_end - t->chunk_start) ||
+                           (w->last_take != NONE && t->chunk_start != w->next_chunk));
+}
+
+static void walk_all(struct xet_step *steps, struct walk *walks, uint32_t *earlier, const struct reconstruction *r,
+                     const struct xet_here *here)
 {
     uint32_t last_use = NONE;
     for (uint32_t i = 0; i < r->term_count; i++) {
-        struct walk *w = &walks[r->terms[i].fetch];
-        uint64_t from;
-        if (find_earlier(&from, r, w, earlier, &r->terms[i])) {
-            steps[i] = (struct xet_step){ .kind = XET_STEP_COPY, .from = from };
+        const struct reconstruction_term *t = &r->terms[i];
+        struct walk *w = &walks[t->fetch];
+        uint32_t repeats = repeated(r, w, earlier, t, here);
+        bool all = repeats == t->chunk_end - t->chunk_start;
+        if (all || (steps[i].kind != XET_STEP_HELD && worth_copying(repeats, t, w))) {
+            steps[i] = (struct xet_step){
+                .kind = XET_STEP_COPY, .next = t->chunk_start, .next_offset = t->file_offset, .partly = !all
+            };
+            if (!all) { /* the rest of its range is asked for */
+                w->broken = true;
+                last_use = i;
+            }
         } else if (steps[i].kind != XET_STEP_HELD) {
             walk_term(&steps[i], w, r, i, last_use);
+            last_use = i;
+        } else if (steps[i].partly) { /* no stream goes on behind the question for the rest */
             last_use = i;
         }
         earlier[i] = w->last_term;
@@ -89,7 +103,7 @@ static void walk_all(struct xet_step *steps, struct walk *walks, uint32_t *earli
     }
 }
 
-int xet_steps_new(struct xet_step **out, const struct reconstruction *r, xet_holds *holds, const void *holds_ctx,
+int xet_steps_new(struct xet_step **out, const struct reconstruction *r, const struct xet_here *here,
                   struct hfp_err *err)
 {
     AUTO_FREE struct xet_step *steps = calloc(r->term_count, sizeof *steps);
@@ -99,10 +113,9 @@ int xet_steps_new(struct xet_step **out, const struct reconstruction *r, xet_hol
         return err_nomem(err);
     for (size_t f = 0; f < r->fetch_count; f++)
         walks[f] = (struct walk){ .next_chunk = r->fetches[f].chunk_start, .last_take = NONE, .last_term = NONE };
-    mark_held(steps, r, holds, holds_ctx);
-    if (r->term_count > 1)
-        walk_all(steps, walks, earlier, r);
-    else if (steps[0].kind != XET_STEP_HELD)
+    mark_held(steps, r, here);
+    walk_all(steps, walks, earlier, r, here);
+    if (r->term_count == 1 && steps[0].kind == XET_STEP_ASK)
         steps[0] = (struct xet_step){ .kind = XET_STEP_TAKE, .opens = true, .closes = true };
     *out = ptr_steal(&steps);
     return HFP_OK;

@@ -26,11 +26,11 @@ static void unit_expired(void *ctx, bool served, const struct hfp_err *err)
     struct xet_unit *u = ctx;
     struct xet_fetch *x = u->x;
     u->expired = true;
-    if (served || x->refused)
+    if (served || u->refusals != x->refusals) /* asked for before one that has counted: both are one */
         return;
     x->why = *err;
-    x->refused = true; /* the others that were refused meanwhile count as one */
     x->refusals++;
+    x->whole |= x->refusals >= REFUSALS_MAX - 1; /* refused although fresh: perhaps for being less than signed */
 }
 
 static void unit_free(struct xet_unit *u)
@@ -78,6 +78,7 @@ static bool unit_open(struct xet_fetch *x, struct xet_slice *s, uint32_t step)
     *u = (struct xet_unit){ .x = x,
                             .slice = s,
                             .fetch_index = s->r->terms[step].fetch,
+                            .refusals = s->refusals,
                             .first_step = step,
                             .size_bytes = size_bytes,
                             .blocks = blocks_up(size_bytes),
@@ -93,8 +94,10 @@ static bool unit_open(struct xet_fetch *x, struct xet_slice *s, uint32_t step)
         unit_free(u);
         return false;
     }
-    if (x->whole)
-        fetch_relocate(u->fetch, f->url, true);
+    if (x->whole && !fetch_relocate(u->fetch, f->url, true)) {
+        unit_free(u);
+        return false;
+    }
     if (x->doubts > 0) /* what came from there did not decode */
         fetch_avoid(u->fetch, x->peer);
     for (uint64_t b = 0; b < u->blocks; b++)
@@ -116,15 +119,32 @@ static uint64_t open_bytes(const struct xet_fetch *x)
     return bytes;
 }
 
+/* May the walk have to wait there for another file? Then nothing behind it is asked for (xet_mates.h). */
+static bool awaited(const struct xet_fetch *x, const struct xet_slice *s)
+{
+    const struct reconstruction_term *t = &s->r->terms[s->opened];
+    const struct xet_step *step = &s->steps[s->opened];
+    return step->next < t->chunk_end && xet_held_state(x, &t->xorb, step->next, t->chunk_end) <= XET_SHARE_AWAITED;
+}
+
 /* Opens the next range of this slice; false when there is none to be opened before the walk has come further. */
 static bool slice_open_one(struct xet_fetch *x, struct xet_slice *s)
 {
     while (s->opened < s->r->term_count) {
         const struct xet_step *step = &s->steps[s->opened];
+        bool opens = step->kind == XET_STEP_TAKE && step->opens;
+        if (opens && x->spec.mate && xet_stream_shared(x, s, s->opened))
+            continue;
         if (step->kind == XET_STEP_ASK || step->partly ||
             step->missing_bytes > 0) /* its answer comes before what follows */
             return false;
-        if (step->kind == XET_STEP_TAKE && step->opens) {
+        if (step->kind == XET_STEP_HELD && awaited(x, s))
+            return false;
+        if (opens && x->spec.mate && xet_stream_waits(x, s, s->opened)) {
+            x->waits = !x->units && s == x->slices && s->at == s->opened; /* else the walk goes on first */
+            return false;
+        }
+        if (opens) {
             if (!unit_open(x, s, s->opened))
                 return false;
             s->opened++;
@@ -159,10 +179,10 @@ bool xet_unit_relocate(struct xet_unit *u, const struct reconstruction *fresh)
 {
     const struct reconstruction_fetch *old = &u->slice->r->fetches[u->fetch_index];
     const struct reconstruction_fetch *f = reconstruction_find(fresh, &old->xorb, old->chunk_start, old->chunk_end);
-    if (!f || f->first_byte != old->first_byte || f->last_byte != old->last_byte)
+    if (!f || f->first_byte != old->first_byte || f->last_byte != old->last_byte ||
+        !fetch_relocate(u->fetch, f->url, u->x->whole))
         return false;
-    u->x->whole |= u->x->refusals >= REFUSALS_MAX - 1; /* refused although fresh: perhaps for being less than signed */
-    fetch_relocate(u->fetch, f->url, u->x->whole);
     u->expired = false;
+    u->refusals = u->x->refusals;
     return true;
 }

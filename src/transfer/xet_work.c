@@ -3,26 +3,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The output's next bytes, on a worker: decoded from what a signed range brought, or copied from where they are. */
+/* The output's next bytes, on a worker: decoded from what a signed range brought, or copied from where they are.
+ *
+ * The first bytes of an output block mostly lie at the end of one stored block and the rest in the next. A task gets
+ * both when both are there: on a fast line the way to a worker and back costs as much as the decoding. */
+#define INPUTS 2
 
 struct xet_work {
     struct task task;
     struct xet_fetch *x;
     struct xet_unit *unit; /* decode: the first one; NULL: copy */
-    const uint8_t *begin, *input;
-    size_t n; /* decode: of the input; copy: bytes */
-    uint64_t from;
+    const uint8_t *input[INPUTS];
+    size_t input_bytes[INPUTS];
+    unsigned inputs, used; /* of these, those that are decoded to their end */
+    size_t left;           /* bytes of the input after them */
+    uint64_t from;         /* copy */
+    size_t n;
     uint64_t was; /* decoder.out before */
     enum xet_decode_stop stop;
     struct hfp_err err;
 };
+
+/* Until it stops for anything but the next input that is here. Without any input a chunk in hand may still go out. */
+static void decode_run(struct xet_work *w)
+{
+    struct xet_fetch *x = w->x;
+    bool on = true;
+    while (on) {
+        const uint8_t *input = w->inputs > 0 ? w->input[w->used] : NULL;
+        w->left = w->inputs > 0 ? w->input_bytes[w->used] : 0;
+        w->err.code = xet_decode(&x->decoder, &w->stop, x->block, &input, &w->left, &w->err);
+        bool all = w->err.code == HFP_OK && w->stop == XET_WANTS_INPUT && w->inputs > 0;
+        w->used += all;
+        on = all && w->used < w->inputs;
+    }
+}
 
 static void work_run(struct task *t)
 {
     struct xet_work *w = container_of(t, struct xet_work, task);
     struct xet_fetch *x = w->x;
     if (w->unit) {
-        w->err.code = xet_decode(&x->decoder, &w->stop, x->block, &w->input, &w->n, &w->err);
+        decode_run(w);
         return;
     }
     uint8_t *to = x->block + x->decoder.out % BLOCK;
@@ -36,12 +58,25 @@ static void work_run(struct task *t)
         x->decoder.out += w->n;
 }
 
-void xet_count_out(struct xet_fetch *x, uint64_t was)
+void xet_note_chunks(struct xet_fetch *x)
+{
+    struct xet_decoder *d = &x->decoder;
+    uint32_t i = 0;
+    for (; i < d->chunks && d->chunk[i].at + d->chunk[i].seen.bytes <= d->out; i++)
+        xet_seen_add(x->seen, &d->term.xorb, d->chunk[i].index, d->chunk[i].at, &d->chunk[i].seen);
+    if (i > 0 && i < d->chunks)
+        d->chunk[0] = d->chunk[d->chunks - 1]; /* the one in hand */
+    d->chunks = i < d->chunks;
+}
+
+uint64_t xet_count_out(struct xet_fetch *x, uint64_t was)
 {
     uint64_t n = x->decoder.out - was;
     uint64_t again = MIN(n, x->debt_bytes);
+    uint64_t counted = x->spec.uncounted ? 0 : n - again;
     x->debt_bytes -= again;
-    x->group->stats.received_bytes += x->spec.uncounted ? 0 : n - again;
+    x->group->stats.received_bytes += counted;
+    return counted;
 }
 
 /* A range that is a whole xorb of the right name proves what was put out of it. */
@@ -66,20 +101,33 @@ static void range_over(struct xet_fetch *x, struct xet_unit *u)
     xet_unit_close(x);
 }
 
+static size_t stored_bytes(const struct xet_unit *u, uint64_t block)
+{
+    return (size_t)MIN(BLOCK, u->size_bytes - block * BLOCK);
+}
+
+static void input_used(struct xet_fetch *x, struct xet_unit *u, const struct xet_work *w)
+{
+    for (unsigned i = 0; i < w->used; i++) {
+        x->raw--;
+        pool_put(x->spec.pool, ptr_steal(&u->raw[u->used]));
+        u->used++;
+        u->input_at = 0;
+    }
+    if (w->used < w->inputs)
+        u->input_at += w->input_bytes[w->used] - w->left;
+    if (w->used > 0 && u->used < u->blocks)
+        fetch_front(u->fetch, u->used);
+}
+
 static void decoded(struct xet_fetch *x, const struct xet_work *w)
 {
     struct xet_unit *u = w->unit;
     struct xet_slice *s = u->slice;
-    u->input_at += (size_t)(w->input - w->begin);
+    input_used(x, u, w);
     switch (w->stop) {
     case XET_WANTS_INPUT:
-        x->raw -= u->raw[u->used] != NULL;
-        pool_put(x->spec.pool, ptr_steal(&u->raw[u->used]));
-        u->used++;
-        u->input_at = 0;
-        if (u->used < u->blocks)
-            fetch_front(u->fetch, u->used);
-        else
+        if (u->used == u->blocks)
             xet_doubt(x, &(struct hfp_err){ .code = HFP_E_SHORT, .message = "a range of a xorb ended inside a chunk" });
         break;
     case XET_WANTS_BLOCK:
@@ -99,6 +147,7 @@ static void work_done(struct task *t)
     struct xet_fetch *x = w->x;
     if (!x->dying && !x->failed) {
         xet_count_out(x, w->was);
+        xet_note_chunks(x);
         if (w->err.code != HFP_OK)
             xet_doubt(x, &w->err);
         else if (w->unit)
@@ -118,19 +167,17 @@ static bool begin(struct xet_fetch *x, const struct xet_work *as)
     w->task = (struct task){ .run = work_run, .done = work_done };
     w->x = x;
     w->was = x->decoder.out;
-    x->working = true;
-    x->events.busy(x->events.ctx, 1);
-    work_submit(x->spec.work, LANE_HASH, &w->task);
+    xet_work_begin(x, &w->task);
     return true;
 }
 
 bool xet_work_decode(struct xet_fetch *x, struct xet_unit *u)
 {
     struct xet_work w = { .unit = u };
-    if (xet_unit_ready(u)) {
-        size_t n = (size_t)MIN(BLOCK, u->size_bytes - u->used * BLOCK);
-        w.begin = w.input = u->raw[u->used] + u->input_at;
-        w.n = n - u->input_at;
+    for (uint64_t b = u->used; b < u->blocks && u->raw[b] && w.inputs < INPUTS; b++) {
+        size_t at = b == u->used ? u->input_at : 0;
+        w.input[w.inputs] = u->raw[b] + at;
+        w.input_bytes[w.inputs++] = stored_bytes(u, b) - at;
     }
     return begin(x, &w);
 }

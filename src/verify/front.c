@@ -80,7 +80,9 @@ static int check_item(struct front_step *s, uint64_t index, bool *good, struct h
     if (rc)
         return rc;
     *good = memcmp(now, recorded[0], BLAKE3_BYTES) == 0;
-    return *good ? HFP_OK : digests_set(s->partial->digests, index, NULL, err);
+    /* Below the mark a block without a digest is a guess to the next run: there the one that does not fit stays. */
+    bool guess = index < digests_info(s->partial->digests)->adopted_blocks;
+    return *good || guess ? HFP_OK : digests_set(s->partial->digests, index, NULL, err);
 }
 
 static int learn_item(struct front_step *s, uint64_t index, bool *good, struct hfp_err *err)

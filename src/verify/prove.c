@@ -106,6 +106,6 @@ int prove_file(struct prove *p, int64_t unix_s, struct hfp_err *err)
     p->bad_blocks = 0; /* the Hub's own hash outranks a receipt */
     /* The file is proved whatever becomes of its receipt: without one the next run hashes it again. */
     if (still_named(p))
-        receipt_write(p->place, (const uint8_t(*)[BLAKE3_BYTES])blocks, count, unix_s, NULL);
+        receipt_write_of(p->place, &p->st, (const uint8_t(*)[BLAKE3_BYTES])blocks, count, unix_s, NULL);
     return HFP_OK;
 }

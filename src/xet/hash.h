@@ -7,7 +7,8 @@
  *   file   the root of the tree over all chunks of a file (xet/tree.h)
  *   keyed  a chunk hash under the key of a shard
  * The text form is what URLs, JSON and tree nodes have: the bytes as four little-endian words, each printed as 16 hex
- * digits, so the bytes of each group of eight come out reversed (xet-core: merklehash/data_hash.rs). It is not hex_encode(). */
+ * digits, so the bytes of each group of eight come out reversed (xet-core: merklehash/data_hash.rs). It is not
+ * hex_encode(). */
 #ifndef HFP_XET_HASH_H
 #define HFP_XET_HASH_H
 

@@ -30,6 +30,10 @@
 #include "base/err.h"
 #include "xet/hash.h"
 
+#ifndef HFP_SLICE_SHIFT /* the simulator has slices of 256 KiB, as its blocks are smaller */
+#define HFP_SLICE_SHIFT 30
+#endif
+
 /* Sizes. Writers keep the mean range above 4 chunks of 64 KiB over any 128 ranges (xet-core:
  * data/src/constants.rs, DEFAULT_MIN_N_CHUNKS_PER_RANGE 8 and its hysteresis 0.5), so 1 GiB has at most some 4,096
  * terms and as many fetches: 600 KB and 53,000 JSON values over v2, up to 8 MB over v1, which repeats a URL of 1 to 2
@@ -37,7 +41,7 @@
  * halves. The least slice fits whatever an honest server does: 8 MiB of the shortest chunks (8 KiB) are at most 1,026
  * terms, each with its own xorb and a URL of 3 KB: 3.4 MB and 17,000 values. */
 #define RECONSTRUCTION_BYTES_MAX (4u << 20) /* of decoded JSON */
-#define RECONSTRUCTION_SLICE_BYTES (UINT64_C(1) << 30)
+#define RECONSTRUCTION_SLICE_BYTES (UINT64_C(1) << HFP_SLICE_SHIFT)
 #define RECONSTRUCTION_SLICE_MIN_BYTES (UINT64_C(8) << 20)
 #define RECONSTRUCTION_URL_MAX 16384 /* as URL_ASKED_MAX of net/url.h */
 /* Each term costs six JSON values, so JSON_VALUES_MAX already allows no more than this. */

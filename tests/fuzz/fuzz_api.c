@@ -21,12 +21,12 @@ static void ask_must_hold(const struct job_ask *a)
     cJSON *json = NULL;
     MUST(a->repo && a->revision && *a->repo && *a->revision, "names are there");
     MUST(a->priority >= -PRIORITY_MAX && a->priority <= PRIORITY_MAX, "a priority in its range");
-    MUST(body_plain(a->repo) && body_plain(a->revision), "without control characters");
+    MUST(text_plain(a->repo) && text_plain(a->revision), "without control characters");
     job_ask_json(&o, NULL, a);
     size_t n = 0;
     char *text = out_take(&o, &n);
     MUST(text && body_parse(&json, text, n, &err) == HFP_OK, "what is kept is JSON");
-    if (body_ask(&again, json, &err) == HFP_OK) { /* a revision may hold what a repository's name may not */
+    if (body_ask(&again, json, NULL, &err) == HFP_OK) { /* a revision may hold what a repository's name may not */
         MUST(job_ask_same(a, &again) && a->limit_bytes_per_s == again.limit_bytes_per_s, "and means the same");
         job_ask_done(&again);
     }
@@ -47,7 +47,7 @@ static void bodies(const char *text, size_t n)
     struct settings settings;
     char id[JOB_ID_SIZE];
     settings_defaults(&settings);
-    if (body_ask(&ask, o, &err) == HFP_OK)
+    if (body_ask(&ask, o, "https://hub.example", &err) == HFP_OK)
         ask_must_hold(&ask);
     else
         MUST(!ask.repo && !ask.include, "nothing is left of a refused one");
@@ -71,7 +71,7 @@ static void paths(const char *text)
             continue;
         for (unsigned k = 0; k < ROUTE_ARGS_MAX; k++)
             MUST(memchr(arg[k], 0, sizeof arg[k]) && !strchr(arg[k], '/') && strcmp(arg[k], "..") != 0 &&
-                     body_plain(arg[k]),
+                     text_plain(arg[k]),
                  "a name of a path leads nowhere else");
     }
 }

@@ -1,5 +1,5 @@
 /* What other tools leave beside their downloads: aria2's control file, trees/COMMIT.json of the Python client, names of
- * locks, and any path. The first byte chooses which. Nothing of it is ours: what is told is in range, ends, and is in what
+ * locks, and any path; and what the kernel says of who writes it. The first byte chooses which. Nothing of it is ours: what is told is in range, ends, and is in what
  * was read. In a folder of its own in the file system, for that is what the readers read. */
 #include "fuzz.h"
 
@@ -124,13 +124,33 @@ static void path(const char *text)
     judged(&d);
 }
 
+/* /proc/PID/fdinfo/N and /proc/PID/cmdline; the second is what the other process likes to say. */
+static void writer(const char *text)
+{
+    MUST(!foreign_fd_writes(text) || strstr(text, "flags:"), "only flags say that somebody writes");
+}
+
+static void program(const void *bytes, size_t n)
+{
+    char out[64];
+    char *line = calloc(1, n + 2);
+    MUST(line != NULL, "memory");
+    memcpy(line, bytes, n);
+    memset(out, 'x', sizeof out);
+    foreign_program(out, line, n);
+    MUST(memchr(out, 0, 50) != NULL, "a name ends");
+    for (const char *c = out; *c; c++)
+        MUST(*c >= ' ' && *c < 0x7f, "nothing of it moves a terminal");
+    free(line);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
     const void *rest = data + 1;
     AUTO_FREE char *text = text_of(rest, size - 1);
-    switch (data[0] % 4) {
+    switch (data[0] == 'F' ? 4 : data[0] == 'N' ? 5 : data[0] % 4) {
     case 0:
         control(rest, size - 1);
         break;
@@ -139,6 +159,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 2:
         lock(text);
+        break;
+    case 4:
+        writer(text);
+        break;
+    case 5:
+        program(rest, size - 1);
         break;
     default:
         path(text);

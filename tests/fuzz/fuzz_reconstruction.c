@@ -112,19 +112,28 @@ static void must_read_again(const struct reconstruction *r, bool v1)
     }
 }
 
+/* The first chunk of term i is in an earlier one. */
+static bool named_before(const struct reconstruction *r, uint32_t i)
+{
+    const struct reconstruction_term *t = &r->terms[i], *e = r->terms;
+    while (e < t && (e->fetch != t->fetch || e->chunk_start > t->chunk_start || e->chunk_end <= t->chunk_start))
+        e++;
+    return e < t;
+}
+
 /* Each range is taken from its first chunk to its last by steps that follow one another, or not at all. */
 static void steps_must_hold(const struct reconstruction *r)
 {
     AUTO_FREE struct xet_step *steps = NULL;
     struct hfp_err err;
-    MUST(xet_steps_new(&steps, r, NULL, NULL, &err) == HFP_OK, "a slice can be walked");
+    MUST(xet_steps_new(&steps, r, &(struct xet_here){ 0 }, &err) == HFP_OK, "a slice can be walked");
     uint32_t open = UINT32_MAX, next = 0;
     for (uint32_t i = 0; i < r->term_count; i++) {
         const struct reconstruction_term *t = &r->terms[i];
         const struct reconstruction_fetch *f = &r->fetches[t->fetch];
         if (steps[i].kind == XET_STEP_COPY)
-            MUST(steps[i].from + t->unpacked_bytes <= t->file_offset, "copied from what went before");
-        if (steps[i].kind == XET_STEP_ASK)
+            MUST(named_before(r, i), "copied from what went before");
+        if (steps[i].kind == XET_STEP_ASK || steps[i].partly)
             MUST(open == UINT32_MAX, "nothing is asked for inside a stream");
         if (steps[i].kind != XET_STEP_TAKE || r->term_count == 1)
             continue;

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "front/spec.h"
+#include "front/text.h"
 
 #define HUB "https://huggingface.co"
 
@@ -19,6 +20,7 @@ static void spec_must_hold(const struct spec *s)
     MUST(memchr(s->repo, 0, sizeof s->repo) && memchr(s->revision, 0, sizeof s->revision) &&
              memchr(s->path, 0, sizeof s->path),
          "texts end in their fields");
+    MUST(text_plain(s->revision) && text_plain(s->path), "and can be shown and stored");
 }
 
 /* TYPE/ORG/NAME@REV:PATH of what was understood means the same. Names without an organisation may look like files, and

@@ -27,8 +27,11 @@ int main(void)
     struct hfp_err err = { 0 };
     int rc = hfp_open(&h, &config, &err); /* no cache is named: refused, and h is untouched */
     printf("%s %s\\n", hfp_code_name(rc), h ? "open" : "closed");
+    config.hub_cache = "hub";
+    config.family = (enum hfp_family)7;
+    int odd = hfp_open(&h, &config, &err);
     hfp_close(h);
-    return rc == HFP_E_ARG && !h ? 0 : 1;
+    return rc == HFP_E_ARG && odd == HFP_E_ARG && !h ? 0 : 1;
 }
 """
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -156,7 +157,8 @@ static void curl_release(void *p)
     __real_free(p);
 }
 
-/* While libcrypto 3.0 starts, in the first call that needs it, it does not look whether it got memory. */
+/* While libcrypto 3.0 starts, in the first call that needs it, it does not look whether it got memory; and it loses an entry
+ * of its table of names that it had no memory for. The first fetch makes that table. */
 static bool crypto_starts;
 
 static bool crypto_fails(void)
@@ -171,6 +173,7 @@ CURLcode __wrap_curl_global_init(long flags)
         return CURLE_FAILED_INIT;
     crypto_starts = true;
     CURLcode rc = curl_global_init_mem(flags, curl_malloc, curl_release, curl_realloc, curl_strdup, curl_calloc);
+    EVP_MD_free(EVP_MD_fetch(NULL, "SHA256", NULL));
     crypto_starts = false;
     if (now)
         now->curl_live = 0; /* what libcurl holds as long as the process lives */

@@ -13,6 +13,7 @@ import http.server
 import json
 import os
 import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -270,13 +271,27 @@ def write_weights(path, size, seed=1):
             file.write(weights(seed * 1_000_003 + i, min(16 * _MIB, size - i)))
 
 
+def changes(size, share, seed=1, pieces=4):
+    """What a revision changes: `share` of the bytes, in a few runs; [(at, bytes)]."""
+    rng, run = random.Random(seed), int(size * share / pieces)
+    return [(size * i // pieces + rng.randrange(size // pieces - run), noise(seed + i, run)) for i in range(pieces)]
+
+
 def changed(data, share, seed=1, pieces=4):
-    """A revision: `share` of the bytes are others, in a few runs."""
-    out, rng, run = bytearray(data), random.Random(seed), int(len(data) * share / pieces)
-    for i in range(pieces):
-        at = len(data) * i // pieces + rng.randrange(len(data) // pieces - run)
-        out[at:at + run] = noise(seed + i, run)
+    """The revision itself."""
+    out = bytearray(data)
+    for at, piece in changes(len(data), share, seed, pieces):
+        out[at:at + len(piece)] = piece
     return bytes(out)
+
+
+def write_changed(path, old, share):
+    """The same of a file of any size."""
+    shutil.copyfile(old, path)
+    with open(path, "r+b") as file:
+        for at, piece in changes(path.stat().st_size, share):
+            file.seek(at)
+            file.write(piece)
 
 
 if __name__ == "__main__":

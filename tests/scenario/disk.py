@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import fuse
 from hub import binary, pull_env, repo_folder, Run
 
 MIB = 1 << 20
@@ -259,6 +260,41 @@ def read_only(folder):
     with unmounted_after(folder):
         order("mount", "-o", "remount,ro,bind", folder, skip=True)
         yield Path(folder)
+
+
+@contextlib.contextmanager
+def held_down(process, controller, old, new):
+    """The process in a control group of its own. old, new: (file, text) for cgroups v1 and v2."""
+    need_root()
+    top = Path("/sys/fs/cgroup")
+    v1 = (top / controller / "tasks").exists()
+    group = (top / controller if v1 else top) / f"hfp-{process.pid}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control groups: {error}")
+    try:
+        name, text = old if v1 else new
+        try:
+            (group / name).write_text(text)
+        except OSError as error:
+            pytest.skip(f"no {controller} in control groups: {error}")
+        (group / "cgroup.procs").write_text(str(process.pid))
+        yield
+    finally:
+        (group.parent / "cgroup.procs").write_text(str(process.pid))
+        group.rmdir()
+
+
+@contextlib.contextmanager
+def hanging(folder):
+    own_mounts()
+    with unmounted_after(folder):
+        fs = fuse.Hanging(folder)
+        try:
+            yield fs
+        finally:
+            fs.close()
 
 
 # ---- memory ----------------------------------------------------------------------------------------------------------

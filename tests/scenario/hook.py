@@ -13,6 +13,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         hook = self.server
         hook.got.append((dict(self.headers), body, self.path))
+        hook.meanwhile(hook.told[-1])
         time.sleep(hook.takes_s)
         self.send_response(hook.answers.pop(0) if hook.answers else 200)
         if hook.location:
@@ -31,6 +32,7 @@ class Hook(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.got, self.takes_s, self.answers, self.location = [], 0, [], None
+        self.meanwhile = lambda event: None  # called when a message has come, before it is answered
         self.url = f"http://127.0.0.1:{self.server_port}/hook/s3cret-path"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -16,6 +16,7 @@ The rule language is in tests/fakehub/README.md.
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -242,6 +243,18 @@ class FakeHub:
         if kind is not None:
             fields["kind"] = kind
         return [r for r in self.log() if all(r.get(k) == v for k, v in fields.items())]
+
+    def wait_asked(self, process, agent, kind, timeout=60):
+        """Waits until a run with this origin in its user agent has asked for something of this kind, or has ended."""
+        deadline, text = time.monotonic() + timeout, ""
+        with open(self.dir / "log") as log:
+            while process.poll() is None:
+                text += log.read()
+                if any(re.search(rf'origin/{agent}[;"]', line) and f'"{kind}"' in line for line in text.splitlines()):
+                    return
+                assert time.monotonic() < deadline, f"waited {timeout} s for {agent} to ask for a {kind}"
+                text = text[text.rfind("\n") + 1:]
+                time.sleep(0.002)
 
     def settled(self, timeout=10):
         """Waits until no request is running, then gives the log."""

@@ -25,6 +25,7 @@ from soak_others import Follower, trouble
 
 ENDED = ("done", "failed", "cancelled")
 HISTORY = 60                    # ended jobs left on the list; the daemon itself keeps 1,000
+KEPT = 64                       # connections the engine keeps for the next job: KEPT_CONNECTIONS in net/curl.c
 TIDY_S = 7                      # a progress file goes within 5 s of its job; killed meanwhile, it stays
 READ = ("/jobs?limit=100", "/settings", "/jobs?state=downloading,waiting", "//healthz", "/jobs?q=m1&limit=20", "//metrics")
 
@@ -351,4 +352,5 @@ class Soak:
         return {"seconds": self.seconds, "kills": self.kills, "requests": len(times), "p50_ms": at(0.5), "p99_ms": at(0.99),
                 "worst_ms": round(times[-1] * 1000, 1), "did": dict(sorted(self.counts.items())), "watched": grown,
                 "events": sum(f.events for f in self.followers), "losses": sum(f.losses for f in self.followers),
+                "lost_updates": sum(f.gaps for f in self.followers),
                 "served_mb": self.lab.server.bytes_served() // MB, "wrong": self.wrong}

@@ -28,7 +28,7 @@ class Follower:
     """A page: loads the list, then lives from events alone. jobs: {id: state}, which must be what the daemon says."""
 
     def __init__(self, soak, steady):
-        self.soak, self.steady, self.jobs, self.last, self.events, self.losses = soak, steady, {}, None, 0, 0
+        self.soak, self.steady, self.jobs, self.last, self.events, self.losses, self.gaps = soak, steady, {}, None, 0, 0, 0
         self.chance, self.over = random.Random(id(self)), soak.end if steady else soak.over
 
     def live(self):
@@ -50,11 +50,19 @@ class Follower:
                 if name in ("id", "event", "data"):
                     row[name] = value
                 elif not name and row:
+                    self.follows(row["id"], row["event"])
                     self.last = row["id"]
                     fresh = self.take(row["event"], json.loads(row["data"]), fresh)
                     row = {}
         finally:
             connection.close()
+
+    def follows(self, now, kind):
+        """Ids of one life of the daemon count: a number that is left out is an update that nobody will tell of again."""
+        (life, number), before = now.rsplit("-", 1), self.last and self.last.rsplit("-", 1)
+        if before and before[0] == life and kind not in ("hello", "lost") and int(number) != int(before[1]) + 1:
+            self.gaps += 1
+            self.soak.say(f"a page had {self.last} and then {now}")
 
     def take(self, kind, data, fresh):
         self.events += 1

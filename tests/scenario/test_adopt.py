@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import disk
 from hub import gen_fast, repo_folder, start_pull
 from lab import MB, MIB, REPO
 
@@ -88,8 +89,8 @@ def test_wrong_bytes_are_found_and_fetched_again(world):
 
 
 def test_what_is_recorded_stays_and_the_other_file_fills_the_gaps(world):
-    process = start_pull(REPO, "--limit-rate", "8MB", hub=world.server, home=world.home)
-    time.sleep(1.5)
+    process = start_pull(REPO, "--limit-rate", "2MB", hub=world.server, home=world.home)
+    disk.wait_until(lambda: {0, 1} <= disk.recorded(world.home, REPO), what="the first blocks")
     process.kill()
     process.communicate()
     world.server.settled()

@@ -85,9 +85,9 @@ def test_calls_never_wait_for_the_network(tmp_path):
         start = time.monotonic()
         assert client.ask("ping") == client.ask("pause") == client.ask("resume") == client.ask("limit 1000") == "OK"
         assert client.ask("stranger") == "E_ARG"
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 5, "the call that hangs has ten seconds"
         assert client.ask("cancel") == "OK"
-        assert client.end(5) == 130
+        assert client.end() == 130
 
 
 def test_pause_stops_the_bytes_and_resume_goes_on_without_fetching_any_twice(tmp_path):
@@ -97,10 +97,12 @@ def test_pause_stops_the_bytes_and_resume_goes_on_without_fetching_any_twice(tmp
         client.wait(lambda text: " downloading " in text and client.figure("recorded") > 4_000_000)
         client.ask("pause")
         client.wait(lambda text: " paused " in text)
-        time.sleep(0.5)
-        before = client.figure("received")
-        time.sleep(1.5)
-        assert client.figure("received") == before
+        before, since = client.figure("received"), time.monotonic()
+        while time.monotonic() < since + 1.5:  # what had come is told a little later
+            time.sleep(0.05)
+            if client.figure("received") != before:
+                before, since = client.figure("received"), time.monotonic()
+        assert before < SIZE
         client.ask("limit 0")
         client.ask("resume")
         assert client.end() == 0
@@ -113,14 +115,12 @@ def test_a_limit_changed_live_takes_effect(tmp_path):
     with FakeHub(content(tmp_path)) as hub:
         client = Client(hub, tmp_path / "home")
         client.ask("limit 2000000")
-        client.wait(lambda text: " downloading " in text)
-        at, start = client.figure("received"), time.monotonic()
-        time.sleep(3)
-        slow = (client.figure("received") - at) / (time.monotonic() - start)
-        assert slow < 2_800_000
+        start = time.monotonic()
+        client.wait(lambda text: " downloading " in text and client.figure("received") > 8_000_000)
+        assert time.monotonic() - start > 8_000_000 / 2_800_000  # 4 s; a slow machine takes longer only
         client.ask("limit 0")
         assert client.end(30) == 0
-        assert time.monotonic() - start < 12
+        assert time.monotonic() - start < 17, "20 s with the limit"
 
 
 def test_cancel_keeps_what_is_recorded_and_the_next_run_asks_for_the_rest_only(tmp_path):

@@ -9,9 +9,15 @@ Seen red on purpose, each with the daemon broken so:
     any type taken for a model                                                 test_names_that_are_none_touch_nothing
     the listing open to all                                                    test_who_may_ask
     the queue, --ready or the last pull forgotten, no look after a job         test_beyond_the_quota_what_was_used_longest_ago_goes_first
+    what was wanted while it looked forgotten at the end of the look           test_what_changes_while_the_quota_looks_is_looked_at_again
+    no second look at who needs what was found                                 test_what_came_into_use_while_the_quota_looked_stays
+    all jobs held from the question on, as it once was                         test_a_deletion_that_waits.., test_a_job_that_began.., test_no_job_of_its..
+    jobs of its repository begun while a revision leaves                       test_no_job_of_its_repository_begins_while_a_revision_leaves
+    who works on it not asked again at the turn of a deletion                  test_a_job_that_began_before_the_turn_of_a_deletion_keeps_its_repository
 """
 
 import concurrent.futures
+import contextlib
 import os
 import time
 
@@ -19,7 +25,7 @@ import pytest
 
 import hub
 from daemon import Daemon
-from disk import flip_bit, read_only
+from disk import flip_bit, hanging, read_only, wait_until
 from lab import MB, REPO, files_below
 
 ONE = {"path": "one.bin", "size": 2 * MB, "seed": 1}
@@ -304,7 +310,7 @@ def test_beyond_the_quota_what_was_used_longest_ago_goes_first(lab):
         row = events.wait(lambda rows: [data for _, kind, data, _ in rows if kind == "cache"])[0]
         assert (row["why"], row["repo"], row["freed_bytes"]) == ("quota", "org/b", MB)
         events.close()
-        assert any("org/b" in line and "(quota): 1.00 MB freed" in line for line in daemon.lines)
+        wait_until(lambda: any("org/b" in line and "(quota): 1.00 MB freed" in line for line in daemon.lines))
         pull(daemon, "org/e")  # d is no longer the last, and the next to go
         wait_for(daemon, ["org/a", "org/c", "org/e"])
         lab.server.set(conn_rate=MB // 8)
@@ -328,3 +334,117 @@ def test_beyond_the_quota_what_was_used_longest_ago_goes_first(lab):
         pull(daemon, "org/a")
         assert here(daemon) == ["org/a", "org/c", "org/e"], "off is off"
         assert lab.wrong("org/a") == {} and lab.wrong("org/c") == {}
+
+
+@contextlib.contextmanager
+def looks_that_wait(lab):
+    """A daemon with org/a to org/d in a cache where each look waits, while hangs is set, for a folder that does not answer."""
+    for name in "abcd":
+        lab.content.repo(f"org/{name}", generated=[{"path": "w.bin", "size": MB, "seed": ord(name)}])
+    lab.start()
+    with hanging(lab.home / "hub/models--org--gone") as fs, Daemon(lab) as daemon:
+        for name in "ab":
+            pull(daemon, f"org/{name}")
+        used(lab, "org/a", 3)
+        used(lab, "org/b", 2)
+        try:
+            yield daemon, fs.hangs
+        finally:
+            fs.hangs.clear()
+
+
+def quiet(daemon, hangs):
+    """No look is under way, and no other comes: one that is asked for now is answered."""
+    hangs.clear()
+    wait_until(lambda: any("what is left is needed" in line for line in daemon.lines), what="the end of the round")
+
+
+def test_what_changes_while_the_quota_looks_is_looked_at_again(lab):
+    with looks_that_wait(lab) as (daemon, hangs):
+        lab.server.set(conn_rate=MB // 64)
+        daemon.patch("/settings", {"parallel_jobs": 1})
+        running = daemon.add("org/c")
+        needs = daemon.add("org/a", verb="verify")
+        hangs.set()
+        daemon.patch("/settings", {"quota_bytes": MB // 2})  # b, brought last, stays; a is needed: this look will find nothing
+        time.sleep(0.3)
+        daemon.delete(f"/jobs/{needs}")
+        time.sleep(0.3)
+        hangs.clear()
+        wait_until(lambda: not hub.repo_folder(lab.home, "org/a").exists(), what="org/a to go")
+        daemon.delete(f"/jobs/{running}")
+
+
+def test_what_came_into_use_while_the_quota_looked_stays(lab):
+    with looks_that_wait(lab) as (daemon, hangs):
+        lab.server.set(conn_rate=MB // 64)
+        daemon.patch("/settings", {"parallel_jobs": 1})
+        running = daemon.add("org/c")
+        hangs.set()
+        daemon.patch("/settings", {"quota_bytes": MB // 2})  # a is what it will find
+        time.sleep(0.3)
+        needs = daemon.add("org/a", verb="verify")
+        assert daemon.job(needs)["state"] == "queued"
+        time.sleep(0.3)
+        quiet(daemon, hangs)
+        assert "org/a" in here(daemon), daemon.text
+        daemon.delete(f"/jobs/{running}")
+        assert daemon.wait(needs)["state"] == "done"
+
+
+def test_a_deletion_that_waits_for_a_look_holds_nothing_and_is_given_up(lab):
+    """The look hangs, so the deletion's turn does not come: whoever asked is told so, and jobs begin as ever."""
+    with looks_that_wait(lab) as (daemon, hangs), concurrent.futures.ThreadPoolExecutor() as pool:
+        commit = hub.snapshot(lab.home, "org/a").name
+        time.sleep(2.1)  # an answer stands so long
+        hangs.set()
+        look = pool.submit(daemon.get, "/cache")
+        time.sleep(0.2)
+        leaves, begun = pool.submit(daemon.delete, where("org/a", commit)), time.monotonic()
+        time.sleep(0.2)
+        assert daemon.wait(daemon.add("org/c"), timeout=10)["state"] == "done", "of another repository"
+        assert daemon.wait(daemon.add("org/a", verb="verify"), timeout=10)["state"] == "done", "of the one that is to go"
+        answer = leaves.result(30)
+        assert 10 < time.monotonic() - begun < 22, "before the deadline of an answer"
+        assert answer.status == 503 and answer.json["code"] == "E_IO" and "nothing was deleted" in answer.json["detail"], answer
+        hangs.clear()
+        assert look.result().status == 200 and lab.wrong("org/a") == {}
+        assert daemon.delete(where("org/a", commit)).json == {"freed_bytes": MB}
+
+
+def test_a_job_that_began_before_the_turn_of_a_deletion_keeps_its_repository(lab):
+    with looks_that_wait(lab) as (daemon, hangs), concurrent.futures.ThreadPoolExecutor() as pool:
+        commit = hub.snapshot(lab.home, "org/a").name
+        lab.server.set(conn_rate=MB // 64)
+        time.sleep(2.1)
+        hangs.set()
+        look = pool.submit(daemon.get, "/cache")
+        time.sleep(0.2)
+        leaves = pool.submit(daemon.delete, where("org/a", commit))
+        time.sleep(0.2)
+        job = daemon.add("org/a", force=True)
+        daemon.wait(job, until=lambda now: now["state"] == "downloading")
+        assert not leaves.done()
+        hangs.clear()
+        answer = leaves.result()
+        assert answer.status == 409 and answer.json["code"] == "in_use" and job in answer.json["detail"], answer
+        assert look.result().status == 200 and lab.wrong("org/a") == {}
+        daemon.delete(f"/jobs/{job}")
+
+
+def test_no_job_of_its_repository_begins_while_a_revision_leaves(lab):
+    """The deletion itself hangs: at another revision of the repository, where it looks for what is still used."""
+    with looks_that_wait(lab) as (daemon, _), concurrent.futures.ThreadPoolExecutor() as pool:
+        commit, other = hub.snapshot(lab.home, "org/a").name, "0" * 40
+        with hanging(hub.repo_folder(lab.home, "org/a") / "snapshots" / other) as fs:
+            fs.hangs.set()
+            leaves = pool.submit(daemon.delete, where("org/a", commit))
+            time.sleep(0.3)
+            job = daemon.add("org/a")
+            assert daemon.wait(daemon.add("org/c"), timeout=10)["state"] == "done", "of another repository"
+            assert daemon.job(job)["state"] == "queued" and not leaves.done()
+            fs.hangs.clear()
+            assert leaves.result().json == {"freed_bytes": MB}
+        done = daemon.wait(job)
+        assert done["state"] == "done" and done["received_bytes"] == MB, "it met a cache without it"
+        assert lab.wrong("org/a") == {}

@@ -2,6 +2,9 @@
 
 Seen red on purpose, each with the program broken so:
     jobs named by repository asked for as ids  test_add_list_pause_resume_cancel
+    options dropped in silence, as they were   test_add_says_everything_on
+    --progress json heeded by the list alone   test_every_command_speaks_json
+    the first page of the list taken for all   test_a_long_queue_is_seen_to_its_end
 """
 
 import json
@@ -55,13 +58,38 @@ def test_add_list_pause_resume_cancel(daemon):
     assert client(daemon, "resume", rows[1]["id"]).code == 2
 
 
+def test_every_command_speaks_json(daemon):
+    for action in ("add", "pause", "resume", "cancel"):
+        said = client(daemon, action, NAMES[2], "--progress", "json").out.splitlines()
+        assert [json.loads(line)["repo"] for line in said] == [NAMES[2]], (action, said)
+
+
 def test_add_says_everything_on(daemon):
     client(daemon, "add", f"{NAMES[0]}@main:config.json")
     client(daemon, "add", NAMES[1], "--include", "*.json", "--revision", "main", "--force-download")
     jobs = {job["repo"]: job for job in daemon.get("/jobs").json["jobs"]}
     assert jobs[NAMES[0]]["paths"] == ["config.json"] and jobs[NAMES[1]]["include"] == ["*.json"] and jobs[NAMES[1]]["force"]
+    client(daemon, "add", NAMES[2], "--limit-rate", "2M")
+    assert daemon.get("/jobs?q=" + NAMES[2]).json["jobs"][0]["limit_bytes_per_s"] == 2 << 20
+    for words in (("--limit-rate", "08:00,2M 20:00,off"), ("--xet", "on"), ("--max-workers", "3"), ("--cache-dir", "/tmp")):
+        refused = client(daemon, "add", NAMES[0], *words)
+        assert refused.code == 2 and words[0] in refused.err and "daemon" in refused.err, refused
     refused = client(daemon, "add", NAMES[2], "--local-dir", "/somewhere")
     assert refused.code == 5 and "--local-root" in refused.err, refused
+
+
+def test_a_long_queue_is_seen_to_its_end(daemon):
+    """The daemon gives 1,000 jobs at once."""
+    daemon.add(NAMES[0], limit_bytes_per_s=1)                     # has the only place, and keeps it
+    more = [f"many/{i:04}" for i in range(1005)]
+    line = daemon.connection()
+    assert {daemon.post("/jobs", {"repo": name}, connection=line).status for name in more} == {201}
+    line.close()
+    listed = client(daemon, "jobs").out.splitlines()
+    assert [row.split()[2] for row in listed] == [NAMES[0], *more]
+    paused = client(daemon, "pause", more[-1], listed[-2].split()[0])
+    assert paused.code == 0 and [row.split()[1:3] for row in paused.out.splitlines()] == [["paused", more[-1]], ["paused", more[-2]]]
+    assert len(client(daemon, "jobs", "many/100").out.splitlines()) == 5
 
 
 def test_what_goes_wrong_is_said(daemon, lab):
@@ -73,6 +101,7 @@ def test_what_goes_wrong_is_said(daemon, lab):
     assert other.code != 0 and "Is it hf-pulld?" in other.err
     assert client(daemon, "jobs", HF_PULLD_URL="ftp://x").code == 2
     assert client(daemon, "pause").code == 2
+    assert "Example: hf-pull add Qwen/" in client(daemon, "add").err
     assert client(daemon, "jobs", HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9").code == 0
 
 

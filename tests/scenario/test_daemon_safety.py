@@ -8,6 +8,9 @@ broken so:
     only libmicrohttpd's idle time             test_slow_requests_are_cut (the head)
     a body's deadline counted from its last
     byte                                       test_slow_requests_are_cut (the body)
+    the daemon's own token told as the Hub's   test_whether_there_is_a_token_for_the_hub..
+    a token that was not written to its end
+    kept                                       test_the_token_is_made_..
 """
 
 import contextlib
@@ -175,7 +178,7 @@ def test_too_many_connections_keep_nobody_out_for_long(daemon):
     try:
         for _ in range(600):
             s = socket.socket()
-            s.settimeout(2)
+            s.settimeout(10)
             s.connect(("127.0.0.1", daemon.port))
             crowd.append(s)
         begun = time.monotonic()
@@ -214,6 +217,11 @@ def test_the_token_is_made_and_nobody_else_can_read_it(lab):
     with Daemon(lab, "--require-token") as daemon:
         daemon.token = token
         assert daemon.get("/jobs").status == 200                 # it is kept
+    path.write_text("")                                           # a kill or a power loss while it was made
+    with Daemon(lab, "--require-token") as daemon:
+        daemon.token = path.read_text().strip()
+        assert len(daemon.token) == 64 and daemon.token != token and daemon.get("/jobs").status == 200
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_unix_socket(lab):
@@ -223,6 +231,9 @@ def test_a_unix_socket(lab):
         assert path.stat().st_mode & 0o777 == 0o600
         answer = daemon.post("/jobs", {"repo": REPO}, connection=LocalConnection(str(path)))
         assert answer.status == 201
+        with pytest.raises(RuntimeError, match="is in use"):      # a second one, started by mistake
+            Daemon(lab, "--listen", f"unix:{path}", listen=None).start()
+        assert daemon.get("/jobs", connection=LocalConnection(str(path))).status == 200
     assert not path.exists()
 
 
@@ -300,6 +311,14 @@ def test_secrets_are_nowhere(lab):
     assert REPO in said
     for secret in (HUB_TOKEN, TOKEN, "Signature=", "X-Amz-", "Expires="):
         assert secret not in said, secret
+
+
+@pytest.mark.parametrize("token, said", [(HUB_TOKEN, "set"), (None, "not set")])
+def test_whether_there_is_a_token_for_the_hub_is_said(lab, token, said):
+    """Of the Hub's, by which gated repositories are asked for; the daemon's own is another matter."""
+    lab.file(MB).start(**{"token": token} if token else {})
+    with Daemon(lab, "--require-token", token=TOKEN, env={"HF_PULLD_TOKEN": TOKEN}) as daemon:
+        assert daemon.get("/settings").json["token"] == said
 
 
 def test_folders_outside_the_allowed_roots(lab):

@@ -6,7 +6,8 @@ Seen red on purpose, each with the daemon broken so:
     files of an earlier life not known         test_a_progress_file_goes_with_its_job..
     failed or running taken for done           test_ready_when_all_jobs_are_done
     any job counts; the cache not asked; what
-    nobody asked for counts                    test_ready_when_these_are_proved
+    nobody asked for counts; a job under way
+    or cancelled taken for a verdict           test_ready_when_these_are_proved
     progress looked at, or heartbeats sent,
     ten times a second                         test_idle_it_sleeps
 """
@@ -133,6 +134,11 @@ def test_ready_when_these_are_proved(slow):
         daemon.post(f"/jobs/{job}/retry")
         assert daemon.wait(job, ("done", "failed"))["state"] == "done"
         assert daemon.get("//readyz").status == 200
+        again = daemon.add(REPO, force=True)                            # what is proved stays so until a job says otherwise
+        daemon.wait(again, ("downloading",))
+        assert daemon.get("//readyz").status == 200
+        daemon.post(f"/jobs/{again}/cancel")
+        assert daemon.wait(again)["state"] == "cancelled" and daemon.get("//readyz").status == 200
     with Daemon(slow, "--ready", REPO, data=slow.path / "data2") as daemon:
         deadline = time.monotonic() + 10                                # another queue: it is in the cache
         while daemon.get("//readyz").status != 200:
@@ -195,12 +201,18 @@ def wake_ups(daemon, seconds=7):
     return (switches() - before) / (time.monotonic() - begun)
 
 
+def settle(daemon):
+    """What a start, or the end of a job, still has to do is done: nobody woke up for a second."""
+    disk.wait_until(lambda: wake_ups(daemon, 1) == 0, what="a second without a wake-up")
+
+
 def test_idle_it_sleeps(lab):
     """G12: less than one wake-up a second when nothing runs and nobody listens; a few when somebody does."""
     lab.file(MB).start()
     with Daemon(lab) as daemon:
         daemon.wait(daemon.add(REPO))
         time.sleep(6)                                                    # connections are kept for the next job for a while
+        settle(daemon)
         assert wake_ups(daemon) < 1
         pages = [daemon.events() for _ in range(5)]
         pages[-1].wait(lambda rows: rows)
@@ -210,7 +222,7 @@ def test_idle_it_sleeps(lab):
             page.close()
         daemon.kill()
         daemon.start()
-        time.sleep(1)
+        settle(daemon)
         assert wake_ups(daemon) < 1                                      # with an ended job on the list
 
 

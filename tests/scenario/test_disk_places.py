@@ -4,6 +4,7 @@ Every kind that was run is a test of its own; one that this machine cannot mount
 
 Seen red on purpose, each with hf-pull broken so:
     no preflight                                   test_too_small_a_disk_is_exit_7_before_a_byte
+    the cache's room taken for a new local dir's   test_the_room_is_that_of_the_local_dir..
     space reserved ahead counted as still needed   test_preflight_counts_what_is_here
     a reserve that fails ending the file           test_a_quota_smaller_than_the_file_keeps_what_fits
     partials dropped on a full disk                test_a_quota_that_is_reached_in_the_middle, ..._smaller_than_the_file_...
@@ -164,6 +165,17 @@ def test_too_small_a_disk_is_exit_7_before_a_byte(hub, tmp_path):
         assert run.code == 7, run
         assert "157.29 MB" in run.err and "Nothing was fetched" in run.err and re.search(r"Free \d", run.err), run.err
         assert hub.requests("body") == []
+
+
+def test_the_room_is_that_of_the_local_dir_also_before_it_is_there(hub, tmp_path):
+    """The cache lies on a disk that is full already; nothing of this pull goes there."""
+    with tmpfs(tmp_path / "mnt", "2M") as at:
+        (at / "home/hub").mkdir(parents=True)
+        (tmp_path / "dirs").mkdir()
+        run = pull("org/big", "--local-dir", tmp_path / "dirs/here", hub=hub, home=at / "home")
+        assert run.code == 0, run
+        small = pull("org/big", "--local-dir", at / "here", hub=hub, home=tmp_path / "home")
+        assert small.code == 7 and "Nothing was fetched" in small.err, small
 
 
 def test_preflight_counts_what_is_here(hub, tmp_path):

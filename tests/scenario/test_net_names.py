@@ -6,6 +6,7 @@ Seen red on purpose, each with the engine broken so:
     commits not checked                        test_hostile_answers_are_refused (the three commits)
     a next page that cannot be asked for taken for the last one
                                                test_a_next_page_that_cannot_be_followed..
+    pages without a file not counted           test_pages_without_end..
     nothing cut from the server's words        test_hostile_words..
 """
 
@@ -175,6 +176,20 @@ def test_a_list_of_pages_without_end_is_left(lab):
     run = lab.pull(REPO, "--max-attempts", "1")
     lab.assert_not_done(run, (3, 4))
     assert len(server.requests("tree")) < 50
+
+
+FOLDER = {"type": "directory", "path": "d", "oid": "0" * 40, "size": 0}
+
+
+@pytest.mark.parametrize("entries", [[], [FOLDER]], ids=["empty", "a folder"])
+def test_pages_without_end_that_name_no_file_are_left(lab, entries):
+    """No path comes twice, and each page is an answer: nothing but their number tells."""
+    server = lab.file(MB + 1).start()
+    link = f"<{server.hub}/api/models/{REPO}/tree/main?recursive=true&expand=false>; rel=\"next\""
+    server.rules([{"match": {"kind": "tree"}, "do": {"status": 200, "body": json.dumps(entries), "headers": {"Link": link}}}])
+    run = lab.pull(REPO, "--max-attempts", "1", timeout=60)
+    lab.assert_not_done(run, 3, "names no more")
+    assert len(server.requests("tree")) < 1100
 
 
 def test_hostile_words_of_the_server_do_not_reach_the_terminal(lab):

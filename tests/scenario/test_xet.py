@@ -1,7 +1,7 @@
 """hf-pull over Xet against our own CAS: the same files, each byte proved, whatever the CAS and the signed URLs do.
 
 Seen red on purpose: a CAS that is waited for; a file that fails because its Xet source did; `--xet off` that asks for a token;
-parts of signed ranges only.
+parts of signed ranges only; repeats known only as the beginning or end of a term (32.8 MB on the wire instead of 20.4).
 """
 import pytest
 
@@ -109,3 +109,19 @@ def test_a_killed_pull_fetches_no_recorded_block_again(xet):
     again = lab.server.xorb_bytes() - before
     # What is kept is left out in whole chunks (at most 128 KiB at either end of it), and chunks differ in how well they pack.
     assert again < stored - kept * stored / len(A) + 2 * MIB, f"{again} of {stored} stored bytes, {kept} were kept"
+
+
+def test_what_a_file_names_again_is_fetched_once(lab):
+    """The middle of what was there, an end and more, pieces of two: as the real writer cuts them."""
+    a, b = casdata.noise(31, 12_000_000), casdata.weights(32, 6_000_000)
+    data = a + a[4_000_000:7_000_000] + b + a[9_000_000:] + casdata.noise(33, 2_000_000) + b[1_000_000:3_000_000] + a[:5_000_000]
+    lab.xet({"again.bin": data})
+    lab.start(token="hf_test")
+    run = lab.pull("org/x", "--xet", "on", "--max-workers", "1")
+    lab.assert_done(run)
+    terms = lab.store.terms(lab.uploaded("again.bin"))
+    chunks = {(xorb, i) for xorb, first, end in terms for i in range(first, end)}
+    assert sum(end - first for _, first, end in terms) > len(chunks) + 100, "the writer names chunks again"
+    once = sum(lab.store.records(xorb)[i].end - lab.store.records(xorb)[i].at for xorb, i in chunks)
+    print(f"wire {lab.server.xorb_bytes()}, once {once}, {len(terms)} terms")
+    assert lab.server.xorb_bytes() <= 1.01 * once

@@ -1,7 +1,8 @@
 """A new revision over Xet costs what is new in it: chunks that lie in files that are here are read from there, and hashed.
 
 Seen red on purpose: another revision in a local folder taken for damage; `index` offline asking, or blind to maps; the map of
-an interrupted `index` left. That the hash of a held chunk is compared: tests/unit/test_chunks.c.
+an interrupted `index` left; in a folder of one's own its notes not read, or the cache not looked into; snapshots without links
+not looked into; --force-download without meaning. That the hash of a held chunk is compared: tests/unit/test_chunks.c.
 """
 import hashlib
 import os
@@ -190,7 +191,7 @@ def test_kill_9_keeps_what_is_recorded(lab_with, store):
     blobs = repo(lab) / "blobs"
     assert list(blobs.glob("*.chunks"))
     kept, before = len(recorded(lab.home)) * MIB, lab.server.xorb_bytes()
-    run = lab.pull("org/x:model.bin", "--xet", "on", "--max-workers", "1")  # none takes over half of another one's range
+    run = lab.pull("org/x:model.bin", "--xet", "on")
     assert run.code == 0, run
     whole = sum(r.end - r.at for x, a, b in store.terms(store.folder / "old/model.bin") for r in store.records(x)[a:b])
     # What is kept is left out in whole chunks, at most 128 KiB at either end of it.
@@ -199,15 +200,15 @@ def test_kill_9_keeps_what_is_recorded(lab_with, store):
     assert not list(blobs.glob("*.chunks"))
 
 
-def test_a_full_disk_for_the_map_costs_the_map_alone(lab_with):
+def test_no_place_for_the_map_costs_the_map_alone(lab_with):
     lab = lab_with()
     receipts = repo(lab) / ".hf-pull"
     receipts.mkdir(parents=True)
     for name, content in OLD.items():  # where the sealed map goes is no place for a file
-        (receipts / f"{hashlib.sha256(content).hexdigest()}.chunks.tmp").mkdir()
+        (receipts / f"{hashlib.sha256(content).hexdigest()}.chunks").mkdir()
     run = lab.pull("org/x", "--xet", "on")
     lab.assert_done(run)
-    assert not maps(lab)
+    assert all(m.is_dir() for m in maps(lab)) and not list(receipts.glob("*.tmp"))
 
 
 def test_a_new_revision_in_a_folder_of_ones_own(lab_with, store, tmp_path):
@@ -224,6 +225,63 @@ def test_a_new_revision_in_a_folder_of_ones_own(lab_with, store, tmp_path):
     assert hub.pull("verify", "org/x@next:model.bin", "--local-dir", folder, **lab.how({})).code == 0
     again = lab.pull("org/x:model.bin", "--local-dir", folder)
     assert again.code == 0 and (folder / "model.bin").read_bytes() == A, again
+
+
+def into(lab, folder, what, *args):
+    """Bytes of xorbs that a pull into a folder of one's own has cost; none came over HTTP."""
+    lab.server.reset()
+    run = lab.pull(what, "--local-dir", folder, *args)
+    assert run.code == 0, run
+    assert not body_bytes(lab)
+    for name, content in NEW.items():
+        assert not (folder / name).exists() or (folder / name).read_bytes() in (content, OLD.get(name)), name
+    return lab.server.xorb_bytes()
+
+
+@pytest.mark.parametrize("how", ["xet", "index"])
+def test_all_that_lies_in_a_folder_of_ones_own_is_a_source(lab_with, store, tmp_path, how):
+    """Pieces of files under other names, the moved one among them; over HTTP they came without a map."""
+    lab, folder = lab_with(), tmp_path / "mine"
+    run = lab.pull("org/x", "--local-dir", folder, "--xet", "on" if how == "xet" else "off")
+    assert run.code == 0, run
+    if how == "index":
+        assert hub.pull("index", "org/x", "--local-dir", folder, **lab.how({})).code == 0
+    need = unheld_bytes(store, "merged.bin", held(store, *OLD))
+    assert 0 < into(lab, folder, "org/x@next:merged.bin") <= 1.05 * need
+    assert into(lab, folder, "org/x@next:elsewhere/renamed.bin") == 0
+    have = held(store, *OLD)
+    assert 0 < into(lab, folder, "org/x@next:model.bin") <= 1.05 * unheld_bytes(store, "model.bin", have)
+    assert hub.pull("verify", "org/x@next", "--local-dir", folder, **lab.how({})).code == 0
+
+
+def test_the_cache_is_a_source_for_a_folder_of_ones_own(lab_with, store, tmp_path):
+    lab, folder = lab_with(), tmp_path / "mine"
+    lab.assert_done(lab.pull("org/x", "--xet", "on"))
+    have = held(store, *OLD)
+    assert 0 < into(lab, folder, "org/x@next:model.bin") <= 1.05 * unheld_bytes(store, "model.bin", have)
+    assert into(lab, folder, "org/x@next:elsewhere/renamed.bin") == 0
+    assert 0 < into(lab, folder, "org/x@next:merged.bin") <= 1.05 * unheld_bytes(store, "merged.bin", have)
+
+
+def test_a_cache_without_links_is_a_source_too(lab_with, store):
+    """There the files of the old revision lie in its snapshot, and the moved one's map does not name it."""
+    lab, plain = lab_with(), {"HF_HUB_DISABLE_SYMLINKS": "1"}
+    assert lab.pull("org/x", "--xet", "on", **plain).code == 0
+    assert not [p for p in (repo(lab) / "snapshots").rglob("*.bin") if p.is_symlink()]
+    for name in NEW:
+        lab.server.reset()
+        run = lab.pull(f"org/x@next:{name}", **plain)
+        assert run.code == 0 and not body_bytes(lab), run
+        assert lab.server.xorb_bytes() <= 1.05 * unheld_bytes(store, name.replace("/", "_"), held(store, *OLD)), name
+        assert (hub.snapshot(lab.home, "org/x", rev="next") / name).read_bytes() == NEW[name]
+
+
+def test_forced_means_fetched(lab_with, store):
+    lab = lab_with()
+    lab.assert_done(lab.pull("org/x", "--xet", "on"))
+    lab.server.reset()
+    run = lab.pull("org/x:moved.bin", "--xet", "on", "--force-download")
+    assert run.code == 0 and lab.server.xorb_bytes() >= len(OLD_NOISE), run
 
 
 def index(lab, *args, **more):

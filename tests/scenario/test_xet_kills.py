@@ -17,11 +17,11 @@ import pytest
 import casdata
 from disk import MIB, finish, notebooks, partials, recorded
 from hub import cache_truth, start_pull, wrong_blobs
-from test_disk_kills import BLOCKS_A_LIFE, killed_after
+from test_disk_kills import BLOCKS_A_LIFE, killed_at_work
 
 KILLS = int(os.environ.get("HFP_XET_KILLS", "60"))
-LIFE_S = (0.05, 0.4)  # of a run: token and reconstruction come before the first byte
-AT_WORK_S = 0.15      # the mean of it, less what starting takes
+LIFE_S = (0.05, 0.4)  # of every fourth run: token and reconstruction come before the first byte
+AT_WORK_S = 0.15      # the mean of the others from their first question for bytes on
 UNDER_WAY = 2 * MIB  # of one request at a kill: its block, and one that is whole and waits for those before it
 
 
@@ -82,7 +82,7 @@ def test_kill_9_at_random_instants_of_one_pull_over_xet(lab):
             left = max(size - len(at_start[f"run{i}"]) * MIB, MIB)
             hub.set(rate=int(left / max(KILLS - i, 1) / AT_WORK_S))
             assert wrong_blobs(home, "org/x") == []
-        ended += killed_after(started(lab, f"run{i}"), chance.uniform(*LIFE_S)) != -9
+        ended += killed_at_work(started(lab, f"run{i}"), hub, f"run{i}", "xorb", chance, LIFE_S, AT_WORK_S) != -9
     at_start["last"] = recorded(home)
     hub.set(rate=0)
     run = finish(started(lab, "last"))

@@ -248,6 +248,7 @@ def test_killed_in_the_middle_of_a_repair(lab_with, store):
     wait_until(lambda: lab.server.requests("recon") and lab.server.xorb_bytes() > 100_000, what="bytes of a xorb")
     end(process, signal.SIGKILL)
     process.communicate()
+    lab.server.settled()  # what the killed one had open is in the log before that is emptied
     lab.server.reset()
     run = lab.pull("org/x")
     lab.assert_done(run)
@@ -302,7 +303,7 @@ def test_proof_moves_xorb_by_xorb(lab_with, store):
     xorb, first, last = store.terms(store.folder / "big.bin")[0]
     plain = sum(r.plain for r in store.records(xorb)[first:last])
     between = {proved for proved, recorded, *_ in seen if 0 < proved < len(BIG)}
-    assert plain // MIB * MIB in between, (plain, between)
+    assert between and min(between) >= plain // MIB * MIB, (plain, between)
 
 
 def test_proof_over_http_moves_file_by_file(lab_with):

@@ -21,13 +21,14 @@ void check_taken(const struct exchange *x, uint64_t at, uint64_t n)
 }
 
 /* No byte that was received is asked for again: in worlds in which nothing may throw it away. Pauses and suspends may cut a
- * connection that held bytes back, and answers that make no sense are thrown away. */
+ * connection that held bytes back, answers that make no sense are thrown away, and where every buffer is taken a
+ * half-filled one that waits is emptied (transfer/watch.c). */
 static bool nothing_is_thrown_away(void)
 {
     const struct sim_faults *f = &sim->faults;
     return sim->honest && !f->xet && !f->steer && !f->hold && !f->cancel && !f->suspend && !f->shift_range &&
            !f->ignore_range && !f->wrong_total && !f->crash && !f->full_disk && !f->slow_disk && !f->drag &&
-           sim->incarnation == 0;
+           sim->incarnation == 0 && !sim->dry;
 }
 
 /* A block whose record was on the disk is not asked for again, as long as nobody lied. */
@@ -188,4 +189,5 @@ void check_incarnation_begins(void)
         }
     check_disk();
     truth_note_recorded();
+    check_xorbs_begin();
 }

@@ -1,4 +1,4 @@
-#include "engine/internal.h"
+#include "engine/blob.h"
 #include "transfer/internal.h"
 
 #include "sim.h"
@@ -31,6 +31,7 @@ void check_buffers(const struct core *c)
     if (taken > POOL_BUFFERS || kept + writes > taken || c->kept < kept || c->kept > kept + writes)
         sim_fail("P5: %u buffers taken of %d: %u kept of %u promised, %u being written", taken, POOL_BUFFERS, kept,
                  c->kept, writes);
+    sim->dry |= !pool_has(c->pool, POOL_ANY);
     if (kept == lent || !head_starves(c->transfer) || pool_free_count(c->pool) > 0)
         sim->starves_ns = UINT64_MAX;
     else

@@ -56,8 +56,9 @@ static void answer_tree(struct exchange *x, const struct sim_tree *t, const char
 /* Some of the ways in which an answer is not what was asked for; all but the lie can be seen in its headers. */
 static void bend_range(struct exchange *x, bool part)
 {
-    if (part && x->end > x->pos + 1 && sim_chance(20))
-        x->end = x->pos + 1 + sim_random(x->end - x->pos); /* a shorter part than asked for, honestly announced */
+    if (part && x->end > x->pos + 1 && !sim->shares && sim_chance(20))
+        x->end = x->pos + 1 + sim_random(x->end - x->pos); /* a shorter part than asked for, honestly announced; the
+                                                            * block that waits for its rest may be given up */
     if (part && x->end > x->pos + 1 && sim_chance(sim->faults.shift_range))
         x->pos++; /* an honest answer to another question: must be refused */
 }
@@ -214,7 +215,7 @@ static void decide_xorb(struct exchange *x, const char *url)
 {
     const struct http_request *r = x->request;
     struct sim_signed s;
-    const struct sim_xorb *o = xorbs_signed(url, &s);
+    struct sim_xorb *o = xorbs_signed(url, &s);
     if (r->token)
         sim_fail("P6: the token %s went to a signed location", r->token);
     if (o && (!r->ranged || r->first < s.first || r->last > s.last))
@@ -225,6 +226,7 @@ static void decide_xorb(struct exchange *x, const char *url)
         answer_text(x, 403, strdup("expired"));
     else
         answer_object(x, o->data, o->n);
+    x->xorb = o;
 }
 
 struct sim_file *hub_asked_for(const char *url, unsigned *repo)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Puts each bug of mutations.py into a copy of its file, links the simulator with it, and looks for the first seed that
-notices. TAP on stdout.
+notices, or else the first of the worlds that are kept (regressions.txt). TAP on stdout.
 
     tests/sim/mutate.py BUILD_DIR [quick|all|NAME...]
 """
@@ -75,7 +75,13 @@ def first_red(program):
                 return int(seed[1]), seed[2]
             return tried + step, (run.stderr.strip().splitlines() or [f"ended by signal {-run.returncode}"])[-1]
         tried += step
-    return None, f"{tried} seeds noticed nothing"
+    for line in (TOP / "tests/sim/regressions.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            run = subprocess.run([program, *line.split()], capture_output=True, text=True,
+                                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS)))
+            if run.returncode:
+                return int(line.split()[0]), f"(kept: {line}) " + (run.stderr.strip().splitlines() or ["it died"])[-1]
+    return None, f"{tried} seeds and the kept worlds noticed nothing"
 
 
 def main():

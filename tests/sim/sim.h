@@ -9,7 +9,8 @@
  *   heap.c    what happens when              world.c   repositories, the truth about them; the faults of a run
  *   wire.c    struct http: how it comes      hub.c     what Hub and CDN answer; xorbs.c: and the Xet store
  *   workers.c struct work                    disk*.c   struct io_ops: files, what is durable, legal crash states
- *   memory.c  the library's memory           check.c, progress.c, truth.c: the promises, as assertions of their own */
+ *   memory.c  the library's memory           check.c, progress.c, truth.c: the promises, as assertions of their own
+ *   check_xorbs.c: in worlds whose files share chunks, each is fetched once */
 #ifndef HFP_TESTS_SIM_H
 #define HFP_TESTS_SIM_H
 
@@ -95,6 +96,10 @@ struct sim_switches {
 struct sim_chunk {
     uint64_t at; /* its record in the xorb */
     uint32_t bytes;
+    /* of this incarnation: check_xorbs.c */
+    unsigned may; /* come so often */
+    bool known;   /* some of it was on the disk before */
+    uint64_t came_bytes;
 };
 
 struct sim_xorb {
@@ -149,7 +154,7 @@ struct sim_job {
     /* of its whole life */
     bool succeeded;
     /* what it last said: progress.c */
-    uint64_t received, recorded, proved, in_place, moved_ns, plan_bytes, wire_at_plan;
+    uint64_t received, recorded, proved, in_place, moved_ns, plan_bytes, wire_at_plan, kept_at_plan;
     bool planned;
 };
 
@@ -176,6 +181,11 @@ struct sim {
     unsigned page; /* entries in a tree page */
     bool direct;   /* the Hub serves LFS bytes itself */
     bool calm;     /* no fault of any kind: nothing may go wrong */
+    enum {
+        SHARES_LITTLE,
+        SHARES_TERMS,
+        SHARES_CHUNKS
+    } shares; /* all but the first: worlds that check_xorbs.c judges */
     unsigned max_connections, max_rounds;
     bool rounds_given;
     uint64_t rtt_ns, rate_bytes_per_s, wire_free_ns; /* shared line */
@@ -191,6 +201,7 @@ struct sim {
     uint64_t task_ns;                                  /* when a task last ended */
     uint64_t named_ns;                                 /* when a file last got its final name */
     uint64_t starves_ns; /* since when a head has waited for a buffer; UINT64_MAX: none does */
+    bool dry;            /* there was a moment without a buffer to be had: a half-filled one may have been emptied */
     bool honest;         /* nothing and nobody ever gives wrong bytes: then nothing ever needs repair */
     bool doubtful;       /* bytes of unknown worth were here, or the disk failed: a record alone proves nothing */
     bool power_lost;     /* once: what was not synced then may be gone, or prove right */
@@ -238,6 +249,7 @@ struct exchange {
     struct http_headers headers;
     char *text;            /* body of an API answer; NULL: bytes of an object */
     const uint8_t *bytes;  /* of a file or of a xorb */
+    struct sim_xorb *xorb; /* NULL: not a xorb's */
     struct sim_file *file; /* NULL: not a file's */
     uint64_t pos, end;     /* of the body: offsets in text or in the object */
     enum { WHOLE, RESETS, SHORTENS, STALLS, PAUSES } broken;
@@ -259,7 +271,7 @@ void xorbs_add(struct sim_file *f, unsigned i); /* may change its content: chunk
 void xorbs_free(struct sim_file *f);
 char *xorbs_reconstruction(const struct sim_file *f, unsigned repo, uint64_t first, uint64_t last);
 struct sim_file *xorbs_file(const char *url); /* whose reconstruction is asked for */
-const struct sim_xorb *xorbs_signed(const char *url, struct sim_signed *out);
+struct sim_xorb *xorbs_signed(const char *url, struct sim_signed *out);
 
 /* workers.c */
 struct work *workers_new(void);
@@ -300,6 +312,10 @@ void check_rename(int repo, const char *name, const uint8_t *data, uint64_t size
 void check_verdict(const struct sim_job *j);
 void check_incarnation_begins(void);
 void check_disk(void); /* whatever has a final name is right; a ref means that all is there */
+
+/* check_xorbs.c */
+void check_xorbs_begin(void); /* an incarnation; after what is recorded was noted */
+void check_xorb_taken(struct sim_xorb *o, uint64_t at, uint64_t n); /* stored bytes that the engine took */
 
 /* check_buffers.c */
 void check_buffers(const struct core *c);

@@ -155,6 +155,8 @@ static void handed(struct exchange *x, enum http_take take, uint64_t n)
 {
     if (take == HTTP_TAKE && x->file)
         check_taken(x, x->pos, n);
+    if (take == HTTP_TAKE && x->xorb && !sim->dead)
+        check_xorb_taken(x->xorb, x->pos, n);
     if (take != HTTP_PAUSE) {
         sim->byte_ns[x->repo] = sim->now_ns;
         sim->got_bytes[x->repo] += x->text ? 0 : n;

@@ -4,6 +4,10 @@
 #include <string.h>
 
 #define XET_ONE_IN 8 /* worlds with files in the Xet store: one in so many for each way of using it */
+#define SHARES_ONE_IN 16
+#define SHARES_AT 7             /* of these 16: the number that leaves the worlds of regressions.txt as they are */
+#define SHARES_LARGE_BLOCKS 160 /* a file of more than one slice */
+#define SHARES_RATE (UINT64_C(1) << 16) /* at least: what is slower is hedged, or goes over to HTTP */
 
 const char *const repo_names[SIM_REPOS] = { "one", "two" };
 
@@ -36,6 +40,8 @@ static void fill(uint8_t *out, uint64_t n, uint64_t seed)
 
 static uint64_t some_size(bool large)
 {
+    if (sim->shares && sim_random(12) == 0)
+        return BLOCK_BYTES * (4 + sim_random(SHARES_LARGE_BLOCKS)) + sim_random(BLOCK_BYTES);
     switch (sim_random(6)) {
     case 0:
         return 1 + sim_random(200);
@@ -112,6 +118,17 @@ static bool is_trouble(struct sim_faults *f, unsigned number)
     return fault_at(f, number) != &f->others && fault_at(f, number) != &f->xet;
 }
 
+/* Nothing that is a reason to fetch a chunk again, but kills, behind which the judge knows what was recorded. */
+static void only_what_shares_allows(struct sim_faults *f)
+{
+    struct sim_faults was = *f;
+    for (unsigned i = 0; i < sim_fault_count; i++)
+        *fault_at(f, i) = 0;
+    f->crash = was.crash;
+    f->drag = was.drag;
+    f->xet = was.xet;
+}
+
 /* Each run has a few kinds of trouble, not all: rare meetings of two are found by many seeds, not by noise in each. */
 static void make_faults(struct sim_faults *f)
 {
@@ -131,6 +148,8 @@ static void make_faults(struct sim_faults *f)
         f->power = 0;
     if (!f->others)
         f->hold = 0;
+    if (sim->shares)
+        only_what_shares_allows(f);
     f->bright_ns = f->outage ? f->dark_ns + f->outage * NS_PER_S : 0;
     f->until_ns = MAX(f->until_ns, f->bright_ns);
     sim->calm = true;
@@ -153,12 +172,25 @@ static void make_jobs(void)
     }
 }
 
+/* How the Xet store is used. By itself: what else a seed draws stays as it was before there was one. */
+static void draw_store(void)
+{
+    uint64_t drawn = random_next(&(uint64_t){ sim->seed ^ UINT64_C(0x2545F4914F6CDD1D) }), store = drawn % XET_ONE_IN;
+    if (sim->switches.without >> (sim_fault_count - 1) & 1)
+        return;
+    sim->faults.xet = store > 1 ? 0 : 1 + (unsigned)store;
+    drawn /= XET_ONE_IN;
+    if (drawn % SHARES_ONE_IN != SHARES_AT)
+        return;
+    sim->faults.xet = 2;
+    sim->shares = drawn / SHARES_ONE_IN % 4 == 0 ? SHARES_CHUNKS : SHARES_TERMS;
+}
+
 void world_make(uint64_t seed, const struct sim_switches *switches)
 {
     sim->seed = sim->random = seed;
     sim->switches = *switches;
-    uint64_t store = random_next(&(uint64_t){ seed ^ UINT64_C(0x2545F4914F6CDD1D) }) % XET_ONE_IN;
-    sim->faults.xet = store > 1 || switches->without >> (sim_fault_count - 1) & 1 ? 0 : 1 + (unsigned)store;
+    draw_store();
     sim->now_ns = SIM_START_NS;
     sim->ops_left = sim->starves_ns = UINT64_MAX;
     sim->files = 1 + (unsigned)sim_random(sim_random(3) == 0 ? SIM_FILES_MAX : 5);
@@ -181,6 +213,8 @@ void world_make(uint64_t seed, const struct sim_switches *switches)
     sim->rounds_given = sim_random(4) > 0;
     sim->rtt_ns = (1 + sim_random(200)) * NS_PER_MS;
     sim->rate_bytes_per_s = UINT64_C(1) << (12 + sim_random(12)); /* 4 KB/s to 8 MB/s, in blocks of 4 KiB */
+    if (sim->shares)
+        sim->rate_bytes_per_s = MAX(sim->rate_bytes_per_s, SHARES_RATE);
     sim->doubtful = sim->faults.foreign || sim->faults.disk_error > 0;
     sim->honest = !sim->doubtful && !sim->faults.power && !sim->faults.lying_address;
     sim->random = random_next(&(uint64_t){ seed + switches->shuffle * UINT64_C(0x9E3779B97F4A7C15) });

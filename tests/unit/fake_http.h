@@ -312,4 +312,21 @@ static inline bool fh_step(struct fake_http *f)
     return true;
 }
 
+/* Time passes until turn() says that nothing is under way, or so much of it is over; how much was. turn() gives the
+ * request's owner its turn and says when it wants the next one. */
+static inline double fh_run(struct fake_http *f, uint64_t *now_ns, double seconds,
+                            bool (*turn)(void *ctx, uint64_t *next_ns), void *ctx)
+{
+    uint64_t begun_ns = *now_ns, end_ns = begun_ns + (uint64_t)(seconds * (double)NS_PER_S), next_ns;
+    while (turn(ctx, &next_ns)) {
+        next_ns = MAX(MIN(next_ns, fh_next_ns(f)), *now_ns);
+        *now_ns = MIN(next_ns, end_ns);
+        if (next_ns > end_ns)
+            break;
+        while (fh_step(f))
+            continue;
+    }
+    return (double)(*now_ns - begun_ns) / (double)NS_PER_S;
+}
+
 #endif

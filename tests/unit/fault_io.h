@@ -31,6 +31,7 @@ enum fault_kind {
     FAULT_FLOCK,
     FAULT_STAT,
     FAULT_READDIR,
+    FAULT_READLINK,
     FAULT_OTHER,
     FAULT_KINDS
 };
@@ -125,6 +126,10 @@ static struct dirent *fault_readdir(DIR *dir)
 {
     return fault_hit(FAULT_READDIR) ? NULL : io_system.readdir(dir);
 }
+static ssize_t fault_readlinkat(int dir, const char *path, char *buf, size_t n)
+{
+    return fault_hit(FAULT_READLINK) ? -1 : io_system.readlinkat(dir, path, buf, n);
+}
 
 static struct io_ops fault_ops;
 
@@ -153,6 +158,7 @@ static inline void fault_install(void)
     fault_ops.fstat = fault_fstat;
     fault_ops.fstatat = fault_fstatat;
     fault_ops.readdir = fault_readdir;
+    fault_ops.readlinkat = fault_readlinkat;
     fault_reset();
     io = &fault_ops;
 }

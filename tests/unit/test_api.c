@@ -2,7 +2,7 @@
  *
  * Seen red on purpose: no deadline for an answer that trickles; a
  * redirect out of the Hub followed, with or without the token; a body that is not understood taken for an answer; a hold that loses the call; a
- * final refusal that is asked again; Retry-After not waited for. */
+ * final refusal that is asked again, or lost when its words do not end; Retry-After not waited for. */
 #include "fake_http.h"
 #include "resolve/api.h"
 
@@ -85,22 +85,19 @@ static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_r
     api_get(r->call, HUB "/api/models/ns/name");
 }
 
+static bool turn(void *ctx, uint64_t *next_ns)
+{
+    struct rig *r = ctx;
+    if (!api_busy(r->call))
+        return false;
+    *next_ns = api_turn(r->call, r->now_ns);
+    return true;
+}
+
 /* Until the call has ended, or so much time has passed. */
 static double run(struct rig *r, double seconds)
 {
-    uint64_t begun_ns = r->now_ns, end_ns = begun_ns + (uint64_t)(seconds * (double)NS_PER_S);
-    while (api_busy(r->call)) {
-        uint64_t next = api_turn(r->call, r->now_ns);
-        next = MIN(next, fh_next_ns(&r->http));
-        if (MAX(next, r->now_ns) > end_ns) {
-            r->now_ns = end_ns;
-            break;
-        }
-        r->now_ns = MAX(next, r->now_ns);
-        while (fh_step(&r->http))
-            continue;
-    }
-    return (double)(r->now_ns - begun_ns) / (double)NS_PER_S;
+    return fh_run(&r->http, &r->now_ns, seconds, turn, r);
 }
 
 static void end(struct rig *r)
@@ -207,6 +204,15 @@ static void gone(struct rig *r, const struct http_request *q, struct fh_answer *
     snprintf(a->h.error_code, sizeof a->h.error_code, "RepoNotFound");
 }
 
+static void gone_on_and_on(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    (void)r, (void)q;
+    fh_answer_text(a, 404, "{\"error\":\"Repository not found\"}");
+    snprintf(a->h.error_code, sizeof a->h.error_code, "RepoNotFound");
+    a->stall_at = 2;
+    a->stall_ns = FH_NEVER;
+}
+
 static void circle(struct rig *r, const struct http_request *q, struct fh_answer *a)
 {
     (void)r, (void)q;
@@ -233,6 +239,7 @@ static const struct {
     { "a renamed repository", renamed, HFP_OK, 0, 0.1, 2, true },
     { "a redirect out of the Hub is a login page", leaves, HFP_OK, 0.7, 2, 2, true },
     { "no such repository", gone, HFP_E_NO_REPO, 0, 0.1, 1, true },
+    { "the same, and its words never end", gone_on_and_on, HFP_E_NO_REPO, 30, 31, 1, true },
     { "redirects in circles", circle, HFP_E_NET, 10, 60, 48, false },
     { "nobody there", refused, HFP_E_NET, 10, 60, 8, false },
 };

@@ -1,5 +1,6 @@
 /* What a request may say.
- * Seen red with: unknown members let through, a member given twice, the depth unchecked. */
+ * Seen red with: unknown members let through, a member given twice, the depth unchecked, links of huggingface.co alone
+ * understood. */
 #include "daemon/body.h"
 #include "daemon/job_json.h"
 #include "tap.h"
@@ -11,7 +12,7 @@ static int read_ask(struct job_ask *a, const char *text, struct hfp_err *err)
     cJSON *o = NULL;
     int rc = body_parse(&o, text, strlen(text), err);
     if (rc == HFP_OK)
-        rc = body_ask(a, o, err);
+        rc = body_ask(a, o, "https://hub.example", err);
     cJSON_Delete(o);
     return rc;
 }
@@ -33,6 +34,7 @@ static void refused(void)
         { "{\"repo\":null}", "repo: is missing" },
         { "{\"repo\":\"\"}", "repo" },
         { "{\"repo\":\"../../etc\"}", "repo" },
+        { "{\"repo\":\"https://other.example/a/b\"}", "is not a link to https://hub.example" },
         { "{\"repo\":\"a/b\\n\"}", "repo" },
         { "{\"repo\":\"a/b\",\"repo\":\"a/c\"}", "repo: given twice" },
         { "{\"repo\":\"a/b\",\"Repo\":\"a/c\"}", "Repo" },
@@ -77,6 +79,10 @@ static void taken(void)
           "{\"repo\":\"a/"
           "b\",\"revision\":\"v1\",\"type\":\"dataset\",\"verb\":\"verify\",\"include\":[],\"exclude\":[],"
           "\"paths\":[],\"local_dir\":null,\"force\":false,\"priority\":-100,\"limit_bytes_per_s\":0,\"notify\":[],"
+          "\"notify_on\":[]}" },
+        { "{\"repo\":\"https://hub.example/spaces/a/b/tree/v1\"}",
+          "{\"repo\":\"a/b\",\"revision\":\"v1\",\"type\":\"space\",\"verb\":\"pull\",\"include\":[],\"exclude\":[],"
+          "\"paths\":[],\"local_dir\":null,\"force\":false,\"priority\":0,\"limit_bytes_per_s\":0,\"notify\":[],"
           "\"notify_on\":[]}" },
         { "{\"repo\":\"a/b@v1:x/y.bin\",\"limit_bytes_per_s\":9007199254740991,\"revision\":null}",
           "{\"repo\":\"a/b\",\"revision\":\"v1\",\"type\":\"model\",\"verb\":\"pull\",\"include\":[],\"exclude\":[],"

@@ -1,6 +1,6 @@
 /* What the daemon knows of the cache without looking at the disk: who works on a repository, what the quota must leave
- * alone, in which revisions damage was found, and that nothing begins while one leaves.
- * Seen red with: held not heeded, a cancelled job that the engine still has, locked revisions asked again, a repair
+ * alone, in which revisions damage was found, and that no job of its repository begins while one leaves.
+ * Seen red with: what leaves not heeded, its type not looked at, its name not looked at, a cancelled job that the engine still has, locked revisions asked again, a repair
  * ignored, one of some files believed, a local folder taken for the cache. */
 #include "daemon/cache.h"
 #include "daemon/damage.h"
@@ -139,13 +139,23 @@ static void found(void)
 static void holding(void)
 {
     struct jobs q = { 0 };
-    struct job *j = add(&q, "org/x", HFP_PULL), *plan = add(&q, "org/x", HFP_PLAN);
-    q.held = 1;
-    CHECK(jobs_next(&q, 4) == plan, "while revisions leave only dry runs begin");
-    plan->engine = 1;
-    jobs_changed(&q);
-    CHECK(jobs_next(&q, 4) == NULL, "and nothing else");
-    q.held = 0;
+    struct job *j = add(&q, "org/x", HFP_PULL), *plan = add(&q, "org/x", HFP_PLAN), *data = add(&q, "org/x", HFP_PULL);
+    struct job *other = add(&q, "org/y", HFP_PULL);
+    data->ask.type = HFP_DATASET;
+    data->rank = 1;
+    other->rank = 2;
+    plan->rank = -1;
+    q.leaving = "org/x";
+    q.leaving_type = HFP_MODEL;
+    struct job *const begin[] = { plan, data, other };
+    for (size_t i = 0; i < sizeof begin / sizeof *begin; i++) {
+        CHECK(jobs_next(&q, 4) == begin[i],
+              "while a revision leaves, dry runs and jobs of other repositories begin (%zu)", i);
+        begin[i]->engine = 1 + i;
+        jobs_changed(&q);
+    }
+    CHECK(jobs_next(&q, 4) == NULL, "and no other one of its repository");
+    q.leaving = NULL;
     CHECK(jobs_next(&q, 4) == j, "then it goes on");
     jobs_done(&q);
 }

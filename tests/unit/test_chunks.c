@@ -2,9 +2,10 @@
  * with repeats; a map with a gap, or of another file, is not sealed; after a kill the open map goes on; the index finds what
  * is there, and only bytes that give their hash are handed out; what was forgotten is not found. Seen red on purpose: runs
  * sealed in the order they came, copies left out, the open map begun anew, the name of all chunks not compared, the hash of a
- * chunk not compared, forget without effect, blocks not looked at in an open map. */
+ * chunk not compared, forget without effect, blocks not looked at in an open map, blocks looked for behind the end of
+ * the file (the size in an open map not compared), too many runs called out of memory. */
 #include "base/block.h"
-#include "cache/chunk_index.h"
+#include "cache/chunk_reader.h"
 #include "cache/chunks.h"
 #include "cache_fixture.h"
 #include "xet/tree.h"
@@ -217,6 +218,22 @@ static void garbage(void)
     store_free(s);
 }
 
+/* The open map of a file of 64 MiB, of which the last chunk came. */
+static void put_far(void)
+{
+    uint8_t unit[2][CHUNK_MAP_UNIT];
+    struct chunk_map_info far = { .size_bytes = 64 * BLOCK_BYTES };
+    struct chunk_run run = { .count = 0 };
+    struct xet_hash h;
+    xet_hash_chunk(&h, bytes, CHUNK);
+    chunk_run_add(&run, &(struct chunk_place){ &xorb, &h, 0, CHUNK, far.size_bytes - CHUNK });
+    chunk_map_encode(unit[0], &far);
+    chunk_run_encode(unit[1], &run, &far);
+    char below[400];
+    snprintf(below, sizeof below, "%s/far.chunks", fx_blobs());
+    fx_write(below, unit, sizeof unit);
+}
+
 /* An open map counts where the blocks are recorded. */
 static void own_partial(void)
 {
@@ -230,9 +247,12 @@ static void own_partial(void)
     int dir = open(fx_blobs(), O_RDONLY | O_DIRECTORY);
     struct chunk_index *ix = NULL;
     struct hfp_err err;
-    struct chunk_index_file f = {
-        .map_dir = dir, .file_dir = dir, .map_name = "x.chunks", .file_name = p->etag, .recorded = recorded
-    };
+    struct chunk_index_file f = { .map_dir = dir,
+                                  .file_dir = dir,
+                                  .map_name = "x.chunks",
+                                  .file_name = p->etag,
+                                  .recorded = recorded,
+                                  .size_bytes = SIZE };
     CHECK(!chunk_index_new(&ix, &err) && !chunk_index_add(ix, &f, &err), "an open map is read");
     chunk_index_ready(ix);
     uint32_t first = (uint32_t)(BLOCK_BYTES / CHUNK / CHUNK_RUN_MAX + 1) * CHUNK_RUN_MAX;
@@ -243,7 +263,38 @@ static void own_partial(void)
     CHECK(!chunk_index_new(&ix, &err) && !chunk_index_add(ix, &f, &err) && chunk_index_stretches(ix) == 0,
           "as a sealed one it does not");
     chunk_index_free(ix);
+    struct {
+        uint8_t recorded[1], behind[7];
+    } one_block = { .behind = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+    one_block.recorded[0] = 0;
+    put_far();
+    f.map_name = "far.chunks";
+    f.recorded = one_block.recorded;
+    CHECK(!chunk_index_new(&ix, &err) && !chunk_index_add(ix, &f, &err) && chunk_index_stretches(ix) == 0,
+          "nor that of a longer file: its blocks are not ours to look at");
+    chunk_index_free(ix);
     close(dir);
+    free(p);
+    store_free(s);
+}
+
+/* More runs than can be sealed: a file of more than 800 GB, or of many short terms. The map is sparse. */
+static void too_many_runs(void)
+{
+    struct store *s;
+    struct place *p = fresh(&s);
+    struct chunks *c = open_map();
+    struct hfp_err err = { 0 };
+    char below[400];
+    snprintf(below, sizeof below, "%s/x.chunks", fx_blobs());
+    add(c, 0);
+    chunks_close(c);
+    if (truncate(below, (off_t)((CHUNKS_RUNS_MAX + 2) * CHUNK_MAP_UNIT)))
+        exit(99);
+    c = open_map();
+    CHECK(chunks_seal(c, p, &err) == HFP_E_SHORT && strstr(err.message, "runs"), "a map that is too long: %s",
+          err.message);
+    chunks_close(c);
     free(p);
     store_free(s);
 }
@@ -271,6 +322,7 @@ int main(void)
     other_name();
     garbage();
     own_partial();
+    too_many_runs();
     full_disk();
     fx_wipe();
     return tap_end();

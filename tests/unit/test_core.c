@@ -2,10 +2,15 @@
  *
  * Tasks run inside poll(), at once or after a time of their own, or on real threads (which is for ThreadSanitizer).
  * Seen red on purpose: counts that run back; a job that ends without DONE; a wake-up that never comes (the job then
- * hangs and the run is cut off); a wrong file that is published; a second pull that asks for bytes; recorded blocks asked
- * for again after a kill; a verify that makes files; a disk error that a verify swallows; requests missing in the last
- * event; a file counted twice as proved; a FILE event dropped when the list is full; a DONE that does not wait for them, or
- * waits when the handle closes; planned files told after they were fetched. */
+ * hangs and the run is cut off); a wrong file that is published; a second pull that asks for bytes; recorded blocks
+ * asked for again after a kill; a verify that makes files; a disk error that a verify swallows; requests missing in
+ * the last event; a file counted twice as proved; a FILE event dropped when the list is full; a DONE that does not
+ * wait for them, or waits when the handle closes, or makes other jobs wait, or can be cancelled while it does; planned
+ * files told after they were fetched; a file whose lock is asked for again called a slow disk; a wait told of what is
+ * over; what an earlier run of ours had copied said to be another tool's; equal files of a dry run dropped when the
+ * list is full; a repair said to be a download; the time of a SIGSTOP taken for the Hub's, or for that of a lock's
+ * holder, and that of a pause for the silence of the Xet store; what was here taken for speed; a verify that counts
+ * what receipts say. */
 #include "base/auto.h"
 #include "base/digest.h"
 #include "base/io.h"
@@ -16,9 +21,12 @@
 
 #include "tap.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,8 +141,10 @@ struct rig {
     uint64_t file_bytes, file_requests, number;
     /* what was seen */
     unsigned done_events, plans, stalls;
+    unsigned questions, unheard; /* to the Xet store; and given up */
     struct hfp_status last, before;
-    bool ran_back;
+    bool ran_back, verify_fetches, verify_speeds;
+    uint64_t proved_at_plan;
     unsigned files[HFP_FILE_PLANNED + 1];
     bool blind, each_file; /* takes no event; every file is told of */
     enum hfp_file_state first[FILES], latest[FILES];
@@ -239,8 +249,13 @@ static void look(struct rig *r)
         r->done_events += ev->type == HFP_EV_DONE;
         r->plans += ev->type == HFP_EV_PLAN;
         r->stalls += ev->type == HFP_EV_STALLED;
+        r->unheard += ev->type == HFP_EV_NOTE && strstr(ev->text, "the Xet store cannot say");
         if (ev->type == HFP_EV_FILE)
             look_at_file(r, ev);
+        r->verify_fetches |= s->verb == HFP_VERIFY && s->state == HFP_DOWNLOADING;
+        r->verify_speeds |= s->verb == HFP_VERIFY && s->rate_bytes_per_s > 0;
+        if (ev->type == HFP_EV_PLAN)
+            r->proved_at_plan = s->proved_bytes + s->in_place_bytes + s->files_proved;
         if (s->job == r->before.job)
             r->ran_back |= s->received_bytes < r->before.received_bytes ||
                            s->recorded_bytes < r->before.recorded_bytes || s->proved_bytes < r->before.proved_bytes ||
@@ -360,6 +375,7 @@ static void test_pull(uint64_t delay_ns, bool threads, const char *name)
     CHECK(r.file_bytes == CONTENT && r.last.wire_bytes == CONTENT, "%s: equal contents came once: %" PRIu64, name,
           r.file_bytes);
     CHECK_U64(r.last.requests, r.http.starts, "%s: the last event counts every request", name);
+    CHECK(r.last.rate_bytes_per_s > 0, "%s: it had a speed, however short it was", name);
     uint64_t before = r.http.starts;
     start(&r, HFP_PULL);
     CHECK(run(&r, 600) && r.last.state == HFP_DONE && r.http.starts == before + 1 && r.last.files_proved == FILES,
@@ -367,6 +383,8 @@ static void test_pull(uint64_t delay_ns, bool threads, const char *name)
     start(&r, HFP_VERIFY);
     CHECK(run(&r, 600) && r.last.state == HFP_DONE && r.last.files_proved == FILES, "%s: verify reads it and agrees",
           name);
+    CHECK(r.proved_at_plan == 0 && r.last.prove_bytes == CONTENT && r.last.proved_bytes == CONTENT && !r.verify_speeds,
+          "%s: it counts what it has read, from nothing, and what was here is no speed", name);
     end(&r, name);
 }
 
@@ -397,6 +415,90 @@ static void test_killed(void)
     CHECK(r.file_bytes + 2 * MB < CONTENT && r.last.kept_bytes >= 2 * MB,
           "and asks for no recorded block: %" PRIu64 " of %" PRIu64, r.file_bytes, (uint64_t)CONTENT);
     end(&r, "killed");
+}
+
+/* ---- whose bytes were here ---- */
+
+#define MODEL 3 /* of files */
+static const char *const other_blobs = "models--ns--other/blobs", *const own_blobs = "models--ns--name/blobs";
+
+static void lay(const char *folder, const char *ending)
+{
+    char hex[65], path[400];
+    struct content_id id = id_of(MODEL);
+    size_t n = (size_t)files[MODEL].size;
+    uint8_t *b = malloc(n);
+    content_id_hex(hex, &id);
+    fh_content(b, 0, n, files[MODEL].seed);
+    int dir = open(root, O_RDONLY | O_DIRECTORY);
+    snprintf(path, sizeof path, "%s/%s%s", folder, hex, ending);
+    assert(dir >= 0 && io_mkdirs(dir, folder, NULL) == HFP_OK);
+    FILE *f = fdopen(openat(dir, path, O_WRONLY | O_CREAT, 0600), "wb");
+    assert(f && fwrite(b, 1, n, f) == n && fclose(f) == 0);
+    close(dir);
+    free(b);
+}
+
+/* Its bytes are in a partial of ours, and none is hashed. */
+static bool is_claimed(void)
+{
+    char path[400];
+    unsigned notebooks = 0;
+    snprintf(path, sizeof path, "%s/%s", root, own_blobs);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));)
+        notebooks += strstr(e->d_name, ".digests") != NULL;
+    if (d)
+        closedir(d);
+    return notebooks > 0;
+}
+
+static void test_whose_bytes(void)
+{
+    static const struct {
+        const char *name;
+        bool elsewhere, killed,
+            gone;                   /* a source elsewhere, else another tool's partial; after a run of ours; no more */
+        bool copied, adopted, kept; /* said of it */
+    } rows[] = {
+        { "another repository has it", true, false, false, true, false, false },
+        { "another tool left it", false, false, false, false, true, false },
+        { "a killed run of ours had copied it", true, true, false, false, false, true },
+        { "the same, and its source is gone", true, true, true, false, false, true },
+        { "a killed run of ours had taken it over", false, true, false, false, false, true },
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig r;
+        fresh();
+        lay(rows[i].elsewhere ? other_blobs : own_blobs, rows[i].elsewhere ? "" : ".incomplete");
+        pid_t child = rows[i].killed ? fork() : -1;
+        if (child == 0) {
+            begin(&r, serve_good, 40 * NS_PER_MS, false);
+            start(&r, HFP_PULL);
+            for (unsigned k = 0; k < 1000 && !is_claimed(); k++)
+                run(&r, 0.005);
+            _exit(is_claimed() && !in_blobs(MODEL) ? 9 : 1);
+        }
+        int how = 9 << 8;
+        if (rows[i].killed)
+            waitpid(child, &how, 0);
+        if (rows[i].gone) {
+            char path[400];
+            snprintf(path, sizeof path, "%s/models--ns--other", root);
+            nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        }
+        begin(&r, serve_good, 0, false);
+        start(&r, HFP_PULL);
+        uint64_t size = files[MODEL].size;
+        const struct hfp_status *s = &r.last;
+        CHECK(how == 9 << 8 && run(&r, 600) && s->state == HFP_DONE && all_right() && r.file_bytes == CONTENT - size,
+              "%s: it is not fetched (%s)", rows[i].name, s->error.message);
+        CHECK(s->copied_bytes == rows[i].copied * size && s->adopted_bytes == rows[i].adopted * size &&
+                  s->kept_bytes == rows[i].kept * size,
+              "%s: and that is said: copied %" PRIu64 ", taken over %" PRIu64 ", kept %" PRIu64, rows[i].name,
+              s->copied_bytes, s->adopted_bytes, s->kept_bytes);
+        end(&r, rows[i].name);
+    }
 }
 
 static void test_cancel(void)
@@ -572,10 +674,11 @@ static void test_verify_and_repair(void)
     CHECK(run(&r, 600) && r.last.error.code == HFP_E_CONTENT && r.last.files_proved == FILES - 2 &&
               r.files[HFP_FILE_DAMAGED] == 1,
           "verify finds what changed: %s", r.last.error.message);
+    CHECK_U64(r.last.proved_bytes, CONTENT - 6 * MB - 99, "and does not count it as proved");
     uint64_t before = r.file_bytes;
     start(&r, HFP_REPAIR);
     CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right() && r.last.files_proved == FILES &&
-              r.last.proved_bytes == CONTENT,
+              r.proved_at_plan == 0 && r.last.proved_bytes == CONTENT,
           "repair puts it right (%s), %" PRIu64 " proved of %" PRIu64, r.last.error.message, r.last.files_proved,
           r.last.files);
     CHECK_U64(r.file_bytes - before, MB, "and fetches the one block");
@@ -583,6 +686,7 @@ static void test_verify_and_repair(void)
     start(&r, HFP_VERIFY);
     CHECK(run(&r, 600) && r.last.error.code == HFP_E_OFFLINE, "verify misses a file that is not in the snapshot: %s",
           r.last.error.message);
+    CHECK(!r.verify_fetches, "and never says that it downloads");
     end(&r, "verify and repair");
 }
 
@@ -626,6 +730,101 @@ static void test_network(void)
     end(&r, "one dead file");
 }
 
+/* SIGSTOP before the Hub was reached: the time in which we asked nobody is not the Hub's. */
+static void test_stopped(void)
+{
+    struct rig r;
+    fresh();
+    begin(&r, serve_good, 0, false);
+    start(&r, HFP_PULL);
+    run(&r, 600);
+    r.serve = serve_nobody;
+    start(&r, HFP_PULL);
+    run(&r, 1);
+    r.now_ns += 600 * NS_PER_S;
+    core_renew(r.core);
+    r.serve = serve_good;
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && !r.last.stale,
+          "a process that was stopped asks the Hub when it goes on, before it calls it unreachable");
+    end(&r, "stopped");
+}
+
+/* While a file is repaired the state says so, whatever people and other files do. */
+static void serve_wrong_then_slow(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    serve_wrong_block(r, q, a);
+    if (is_file(q))
+        a->bytes_per_s = strstr(q->url, "tokenizer") ? MB / 10 : r->file_requests < 4 ? 4 * MB : MB / 4;
+}
+
+static void test_repairing(bool pause)
+{
+    struct rig r;
+    unsigned other = 0, looks = 0;
+    fresh();
+    begin(&r, serve_wrong_then_slow, NS_PER_MS, false);
+    uint64_t id = start(&r, HFP_PULL);
+    while (r.last.state != HFP_REPAIRING && looks++ < 4000 && !core_idle(r.core))
+        run(&r, 0.01);
+    CHECK(r.last.state == HFP_REPAIRING && r.last.files_proved < FILES - 2,
+          "a file is repaired, and another one comes");
+    if (pause) {
+        core_command(r.core, CORE_PAUSE, id, 0);
+        run(&r, 1);
+        core_command(r.core, CORE_RESUME, id, 0);
+        run(&r, 0.01);
+    }
+    for (; r.latest[MODEL] != HFP_FILE_REPAIRED && !core_idle(r.core); run(&r, 0.01))
+        other += r.last.state != HFP_REPAIRING;
+    CHECK_U64(other, 0, "that is said %s", pause ? "again after a pause" : "when the other one is in place too");
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right(), "and it comes (%s)", r.last.error.message);
+    end(&r, "repairing");
+}
+
+/* The other witness of a wrong file is asked, and says nothing. */
+static void serve_mute_store(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    static char in_xet[sizeof tree + 400];
+    serve_wrong_block(r, q, a);
+    size_t n = 0;
+    for (const char *at = tree, *next; strstr(q->url, "/tree/") && *at; at = next) {
+        const char *lfs = strstr(at, "\"lfs\":");
+        next = lfs ? lfs + 6 : at + strlen(at);
+        n += (size_t)snprintf(in_xet + n, sizeof in_xet - n, "%.*s%s", (int)((lfs ? lfs : next) - at), at,
+                              lfs ? "\"xetHash\":\"" COMMIT "0123456789abcdef01234567\",\"lfs\":" : "");
+    }
+    if (n > 0)
+        fh_answer_text(a, 200, in_xet);
+    if (strstr(q->url, "/xet-read-token/"))
+        fh_answer_text(a, 200, "{\"accessToken\":\"t\",\"casUrl\":\"http://cas.test\",\"exp\":9999999999}");
+    if (strstr(q->url, "/reconstructions/")) {
+        a->answer_ns = FH_NEVER;
+        r->questions++;
+    }
+}
+
+static void test_mute_store(void)
+{
+    struct rig r;
+    fresh();
+    begin(&r, serve_mute_store, NS_PER_MS, false);
+    uint64_t id = start(&r, HFP_PULL);
+    while (r.questions == 0 && !core_idle(r.core))
+        run(&r, 0.05);
+    core_command(r.core, CORE_PAUSE, id, 0);
+    run(&r, 1);
+    r.now_ns += 60 * NS_PER_S;
+    core_command(r.core, CORE_RESUME, id, 0);
+    run(&r, 15);
+    CHECK(r.questions > 0 && r.unheard == 0,
+          "a pause is not the silence of the store that is asked where a file is wrong");
+    run(&r, 10);
+    CHECK(r.unheard == 1, "20 s of its own are");
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right(), "and then HTTP alone repairs it (%s)",
+          r.last.error.message);
+    end(&r, "mute store");
+}
+
 static void test_two_jobs(void)
 {
     struct rig r;
@@ -642,6 +841,44 @@ static void test_two_jobs(void)
     end(&r, "two jobs");
 }
 
+/* The lock is asked for again and again, by tasks that take their time: that is no download, and no slow disk. */
+static void test_locked(void)
+{
+    struct rig r;
+    char hex[65], path[300];
+    struct content_id id = id_of(3);
+    unsigned looks = 0, other = 0;
+    content_id_hex(hex, &id);
+    fresh();
+    snprintf(path, sizeof path, "%s/.locks", root);
+    mkdir(path, 0755);
+    snprintf(path, sizeof path, "%s/.locks/models--ns--name", root);
+    mkdir(path, 0755);
+    snprintf(path, sizeof path, "%s/.locks/models--ns--name/%s.lock", root, hex);
+    int lock = open(path, O_RDWR | O_CREAT, 0644);
+    assert(lock >= 0 && flock(lock, LOCK_EX) == 0);
+    begin(&r, serve_good, 100 * NS_PER_MS, false);
+    start(&r, HFP_PULL);
+    while (r.last.state != HFP_WAITING && looks++ < 400)
+        run(&r, 0.05);
+    CHECK(r.last.wait == HFP_WAIT_LOCK, "somebody writes it: that is what is waited for (%s)", r.last.wait_text);
+    for (looks = 0; looks < 200; looks++) {
+        run(&r, 0.05);
+        other += r.last.wait != HFP_WAIT_LOCK || r.last.state != HFP_WAITING;
+    }
+    CHECK_U64(other, 0, "and as long as that is so nothing else is said");
+    r.now_ns += 700 * NS_PER_S; /* SIGSTOP: whoever has it may have gone on meanwhile */
+    core_renew(r.core);
+    run(&r, 2);
+    CHECK(r.last.state == HFP_WAITING, "a process that was stopped waits on (%s)", r.last.error.message);
+    close(lock);
+    r.fake.delay_ns = 0; /* the rest comes between two ticks */
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right(), "then it comes");
+    CHECK(r.last.wait == HFP_NOT_WAITING && !r.last.wait_text[0], "and what is over waits for nothing (%s)",
+          r.last.wait_text);
+    end(&r, "locked");
+}
+
 /* Others' words fill the list, and nobody takes any of them. */
 static void test_every_file_is_told_of(void)
 {
@@ -656,8 +893,16 @@ static void test_every_file_is_told_of(void)
     for (unsigned i = 0; i < EVENTS_MAX; i++)
         events_push(r.events, &noise);
     CHECK(!run(&r, 600) && all_right(), "a reader that takes nothing holds up no file");
+    struct hfp_err err;
+    struct hfp_job_spec spec = { .repo = "ns/name" };
+    uint64_t other = 0;
+    CHECK(core_start(r.core, &spec, &other, &err) == HFP_OK && !run(&r, 600) && !core_knows(r.core, other) &&
+              core_knows(r.core, 1),
+          "nor another job, which takes the same locks and ends while the first waits to tell");
+    core_command(r.core, CORE_CANCEL, 1, 0);
     r.blind = false;
-    CHECK(run(&r, 1) && r.done_events == 1 && r.last.state == HFP_DONE, "the end comes with the files before it");
+    CHECK(run(&r, 1) && r.done_events == 2 && r.last.state == HFP_DONE,
+          "the end comes with the files before it, and is none of a cancelled job");
     for (unsigned i = 0; i < FILES; i++) {
         first &= r.first[i] == HFP_FILE_PLANNED || r.first[i] == HFP_FILE_FETCHING || r.first[i] == HFP_FILE_PROVED;
         latest &= r.latest[i] == HFP_FILE_PROVED;
@@ -688,13 +933,50 @@ static void test_every_file_is_told_of(void)
     end(&r, "every file");
 }
 
+/* One content under so many names that the list of events has no room for them. */
+#define TWINS (EVENTS_MAX + 300)
+
+static void serve_twins(struct rig *r, const struct http_request *q, struct fh_answer *a)
+{
+    static char twins[TWINS * 150];
+    char hex[65];
+    struct content_id id = id_of(0);
+    size_t n = 0;
+    serve_good(r, q, a);
+    if (!strstr(q->url, "/tree/"))
+        return;
+    content_id_hex(hex, &id);
+    for (unsigned i = 0; i < TWINS; i++)
+        n += (size_t)snprintf(twins + n, sizeof twins - n,
+                              "%s{\"type\":\"file\",\"path\":\"%u.json\",\"size\":700,\"oid\":\"%s\"}", i ? "," : "[",
+                              i, hex);
+    snprintf(twins + n, sizeof twins - n, "]");
+    fh_answer_text(a, 200, twins);
+}
+
+static void test_twins_are_told_of(void)
+{
+    struct rig r;
+    fresh();
+    begin(&r, serve_twins, 0, false);
+    start(&r, HFP_PLAN);
+    r.blind = true;
+    CHECK(!run(&r, 60), "a dry run waits for its reader");
+    r.blind = false;
+    CHECK(run(&r, 60) && r.last.state == HFP_DONE, "and goes on with it (%s)", r.last.error.message);
+    CHECK_U64(r.files[HFP_FILE_PLANNED], TWINS, "each of many equal files is told of");
+    end(&r, "twins");
+}
+
 int main(void)
 {
     make_tree();
     test_pull(0, false, "tasks at once");
     test_pull(40 * NS_PER_MS, false, "slow tasks");
+    test_pull(400 * NS_PER_MS, false, "tasks longer than a tick");
     test_pull(0, true, "threads");
     test_killed();
+    test_whose_bytes();
     test_cancel();
     test_pause();
     test_content();
@@ -702,8 +984,14 @@ int main(void)
     test_disk_error();
     test_rot();
     test_network();
+    test_stopped();
+    test_repairing(false);
+    test_repairing(true);
+    test_mute_store();
     test_two_jobs();
+    test_locked();
     test_every_file_is_told_of();
+    test_twins_are_told_of();
     nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return tap_end();
 }

@@ -229,7 +229,7 @@ static void test_bounds(void)
 static int write_hosts(int dir, const char *text)
 {
     struct hfp_err err = { 0 };
-    return io_write_file(dir, "hosts", dir, "t", text, strlen(text), 0644, false, &err);
+    return io_write_file(dir, "hosts", dir, text, strlen(text), 0644, false, &err);
 }
 
 static void test_file(void)

@@ -2,7 +2,8 @@
  * Seen red with: content counted per repository ("counted once"), freed counted for what two revisions use ("frees what
  * it alone uses"), content of other revisions deleted ("the other revision is whole"), the lock not asked ("somebody
  * writes"), refs left ("no ref to nothing"), an unfinished deletion not gone on with ("after a kill"), the least recently
- * used replaced by the first ("used longest ago"). */
+ * used replaced by the first ("used longest ago"), times alone taken for damage, a lost byte not; a stat, readdir, readlink
+ * or open that fails while others' use is looked for taken for nothing there ("what others use and a partial stay"). */
 #include "cache/lock.h"
 #include "cache/receipt.h"
 #include "cache_fixture.h"
@@ -14,13 +15,18 @@
 
 static char hub[600];
 
+static void parents(const char *below)
+{
+    const char *path = fx_path(below);
+    if (io_mkdirs_told(AT_FDCWD, path, (size_t)(strrchr(path, '/') - path), NULL, NULL, NULL) != HFP_OK)
+        abort();
+}
+
 static void link_to(const char *repo, const char *commit, const char *path, const char *etag)
 {
-    char at[800], target[200], dirs[800];
+    char at[500], target[200];
     snprintf(at, sizeof at, "hub/models--%s/snapshots/%s/%s", repo, commit, path);
-    snprintf(dirs, sizeof dirs, "mkdir -p \"$(dirname '%s')\"", fx_path(at));
-    if (system(dirs) != 0)
-        abort();
+    parents(at);
     snprintf(target, sizeof target, "../../blobs/%s", etag);
     if (symlink(target, fx_path(at)) < 0)
         abort();
@@ -28,10 +34,7 @@ static void link_to(const char *repo, const char *commit, const char *path, cons
 
 static void put(const char *below, const char *text, size_t n)
 {
-    char dirs[800];
-    snprintf(dirs, sizeof dirs, "mkdir -p \"$(dirname '%s')\"", fx_path(below));
-    if (system(dirs) != 0)
-        abort();
+    parents(below);
     fx_write(fx_path(below), text, n);
 }
 
@@ -41,6 +44,13 @@ static const char *const etags[] = {
     "3333333333333333333333333333333333333333333333333333333333333333",
     "4444444444444444444444444444444444444444",
 };
+
+static const char *blob_name(int i)
+{
+    static char below[300];
+    snprintf(below, sizeof below, "hub/models--a--b/blobs/%s", etags[i]);
+    return below;
+}
 
 static void blob(const char *repo, int i, size_t n, int64_t used_unix_s)
 {
@@ -132,6 +142,23 @@ static void listed(void)
 }
 
 /* By receipts. */
+static void not_all_read(void)
+{
+    unsigned wrong = 0, nth = 1;
+    build();
+    for (bool hit = true; hit; nth++) {
+        struct hfp_cache *c = NULL;
+        fault_install();
+        fault_arm(FAULT_READDIR, nth, EIO);
+        int rc = hfp_cache_list(&c, hub, NULL);
+        hit = fault_calls(FAULT_READDIR) >= nth;
+        io = &io_system;
+        wrong += rc == HFP_OK && (c->repos != 2 || c->total_bytes != 1244);
+        hfp_cache_free(c);
+    }
+    CHECK_U64(wrong, 0, "readdir fails, %u places: no list rather than a shorter one", nth - 2);
+}
+
 static void trusted(void)
 {
     fx_fresh("/tmp");
@@ -146,9 +173,14 @@ static void trusted(void)
     struct hfp_cache *c = list();
     CHECK(find(c, "ns/name", COMMIT) && find(c, "ns/name", COMMIT)->trust == HFP_TRUST_PROVED, "proved by it");
     hfp_cache_free(c);
-    fx_leave(fx_path(below), 1000, 2);
+    struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 2 } };
+    CHECK(utimensat(AT_FDCWD, fx_path(below), times, 0) == 0, "touched");
     c = list();
-    CHECK(find(c, "ns/name", COMMIT)->trust == HFP_TRUST_DAMAGED, "damaged when the file is another");
+    CHECK(find(c, "ns/name", COMMIT)->trust == HFP_TRUST_UNPROVED, "not proved when it has been touched");
+    hfp_cache_free(c);
+    fx_leave(fx_path(below), 999, 1);
+    c = list();
+    CHECK(find(c, "ns/name", COMMIT)->trust == HFP_TRUST_DAMAGED, "damaged when it has lost a byte");
     hfp_cache_free(c);
     free(p);
     store_free(s);
@@ -244,6 +276,40 @@ static void after_a_kill(void)
           "both are gone");
 }
 
+/* One look fails: then what is in use is not known, and nothing of it may go. The last revision takes all with it but a
+ * partial. */
+static void cannot_look(bool last)
+{
+    static const struct {
+        enum fault_kind kind;
+        const char *name;
+    } rows[] = {
+        { FAULT_STAT, "stat" }, { FAULT_READDIR, "readdir" }, { FAULT_READLINK, "readlink" }, { FAULT_OPEN, "open" }
+    };
+    const char *partial = "hub/models--a--b/blobs/4444444444444444444444444444444444444444.1a2b3c4d.incomplete";
+    for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+        unsigned lost = 0, to_nothing = 0, untrue = 0, nth = 1;
+        for (bool hit = true; hit; nth++) {
+            build();
+            if (last)
+                hfp_cache_delete_revision(NULL, hub, HFP_MODEL, "a/b", OTHER, NULL);
+            put(partial, "x", 1);
+            fault_install();
+            fault_arm(rows[k].kind, nth, EIO);
+            int rc = hfp_cache_delete_revision(NULL, hub, HFP_MODEL, "a/b", COMMIT, NULL);
+            untrue += rc == HFP_E_NO_REVISION || rc == HFP_E_NO_REPO;
+            hit = fault_calls(rows[k].kind) >= nth;
+            io = &io_system;
+            lost += !is_there(partial) || (!last && (!is_there(blob_name(1)) || !is_there(blob_name(2))));
+            to_nothing +=
+                is_there("hub/models--a--b/refs/main") && !is_there("hub/models--a--b/snapshots/" COMMIT "/x");
+        }
+        CHECK_U64(lost, 0, "%s fails, %u places: what others use and a partial stay", rows[k].name, nth - 2);
+        CHECK_U64(to_nothing, 0, "%s fails: no ref leads to nothing", rows[k].name);
+        CHECK_U64(untrue, 0, "%s fails: it is not said that there is nothing to delete", rows[k].name);
+    }
+}
+
 static bool keep_c(void *ctx, const struct hfp_cached_repo *r, const struct hfp_cached_revision *v)
 {
     (void)ctx;
@@ -275,10 +341,13 @@ static void quota(void)
 int main(void)
 {
     listed();
+    not_all_read();
     trusted();
     deleted();
     at_work();
     after_a_kill();
+    cannot_look(false);
+    cannot_look(true);
     quota();
     fx_wipe();
     return tap_end();

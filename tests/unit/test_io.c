@@ -2,7 +2,7 @@
  *
  * Seen red on purpose: an interrupted write failed; a short write passed for whole; what close says was not heard;
  * temporary files stayed; links were followed; descriptors survived exec; files had no limit;
- * the folder above was synced and not the one that holds the name. */
+ * the folder above was synced and not the one that holds the name; two writers had one temporary name. */
 #include "base/io.h"
 #include "tap.h"
 
@@ -15,7 +15,8 @@ static struct {
     size_t most;    /* no read or write moves more; 0: no limit */
     int write_errno, fsync_errno, rename_errno, close_errno, mkdir_errno;
     bool write_zero;
-    ino_t synced; /* what the last fsync was of */
+    ino_t synced;      /* what the last fsync was of */
+    const char *rival; /* another writes this to the same file between our last write and our rename */
 } mood;
 
 static bool interrupted(void)
@@ -61,8 +62,16 @@ static int moody_fsync(int fd)
     return interrupted() ? -1 : mood.fsync_errno ? fail_with(mood.fsync_errno) : io_system.fsync(fd);
 }
 
+static int top;
+static char folder[] = "/tmp/test_io.XXXXXX";
+
 static int moody_renameat(int a, const char *old, int b, const char *new_)
 {
+    const char *rival = mood.rival;
+    mood.rival = NULL;
+    if (rival)
+        CHECK(io_write_file(b, new_, a, rival, strlen(rival), 0600, false, NULL) == HFP_OK,
+              "the rival is not disturbed");
     return mood.rename_errno ? fail_with(mood.rename_errno) : io_system.renameat(a, old, b, new_);
 }
 
@@ -76,8 +85,6 @@ static int moody_mkdirat(int dir, const char *path, mode_t mode)
 {
     return mood.mkdir_errno ? fail_with(mood.mkdir_errno) : io_system.mkdirat(dir, path, mode);
 }
-
-static int top;
 
 static bool file_is(const char *path, const char *want)
 {
@@ -125,6 +132,16 @@ static void test_amounts(void)
     memset(&mood, 0, sizeof mood);
 }
 
+static unsigned names_like(const char *end)
+{
+    unsigned n = 0;
+    DIR *list = opendir(folder);
+    for (struct dirent *e; list && (e = readdir(list));)
+        n += strstr(e->d_name, end) != NULL;
+    closedir(list);
+    return n;
+}
+
 static void test_write_file(void)
 {
     static const struct {
@@ -146,21 +163,31 @@ static void test_write_file(void)
     mood.most = 60; /* the failing write is not the first */
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct hfp_err err = { 0 };
-        CHECK(io_write_file(top, "whole", top, "whole.tmp", "old", 3, 0600, true, &err) == HFP_OK, "a file is written");
+        CHECK(io_write_file(top, "whole", top, "old", 3, 0600, true, &err) == HFP_OK, "a file is written");
         mood.write_errno = rows[i].write;
         mood.fsync_errno = rows[i].sync;
         mood.rename_errno = rows[i].rename;
         mood.close_errno = rows[i].close;
         mood.write_zero = rows[i].zero;
-        int rc = io_write_file(top, "whole", top, "whole.tmp", big, sizeof big, 0600, true, &err);
+        int rc = io_write_file(top, "whole", top, big, sizeof big, 0600, true, &err);
         memset(&mood, 0, sizeof mood);
         mood.most = 60;
         CHECK(rc == rows[i].rc && err.code == (enum hfp_code)rc, "%s is %s (%s)", rows[i].name,
               hfp_code_name((enum hfp_code)rows[i].rc), err.message);
         CHECK(file_is("whole", "old"), "%s: the old file is whole", rows[i].name);
-        CHECK(!io_exists(top, "whole.tmp"), "%s: nothing is left", rows[i].name);
+        CHECK(names_like(".tmp") == 0, "%s: nothing is left", rows[i].name);
     }
     memset(&mood, 0, sizeof mood);
+}
+
+static void test_two_writers(void)
+{
+    struct hfp_err err = { 0 };
+    mood.rival = "theirs";
+    CHECK(io_write_file(top, "whole", top, "ours, longer", 12, 0600, true, &err) == HFP_OK && !mood.rival &&
+              file_is("whole", "ours, longer"),
+          "two write one file at once: both succeed, and the later one's is there, whole (%s)", err.message);
+    CHECK(names_like(".tmp") == 0, "and nothing else");
 }
 
 static void test_read_file(void)
@@ -231,15 +258,14 @@ static void test_names_survive(void)
         CHECK(rc == rows[i].rc && mood.synced == (rows[i].folder ? inode_of(rows[i].folder) : 0), "%s: its folder",
               rows[i].path);
     }
-    CHECK(io_write_file(top, "a/b/new", top, "new.tmp", "x", 1, 0600, true, &err) == HFP_OK &&
-              mood.synced == inode_of("a/b"),
+    CHECK(io_write_file(top, "a/b/new", top, "x", 1, 0600, true, &err) == HFP_OK && mood.synced == inode_of("a/b"),
           "a durable file: the folder it was moved to");
     CHECK(io_fsync_entry(top, "/proc", &err) == HFP_OK && mood.synced == inode_of("/"), "the root has no folder above");
 }
 
 int main(void)
 {
-    char path[] = "/tmp/test_io.XXXXXX", command[64];
+    char command[64];
     struct io_ops moody = io_system;
     moody.openat = moody_openat;
     moody.pread = moody_pread;
@@ -249,14 +275,15 @@ int main(void)
     moody.close = moody_close;
     moody.mkdirat = moody_mkdirat;
     io = &moody;
-    top = mkdtemp(path) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    top = mkdtemp(folder) ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     test_amounts();
     test_write_file();
     test_read_file();
+    test_two_writers();
     test_folders();
     test_names_survive();
     close(top);
-    snprintf(command, sizeof command, "rm -r %s", path);
+    snprintf(command, sizeof command, "rm -r %s", folder);
     CHECK(system(command) == 0, "cleaned up");
     return tap_end();
 }

@@ -1,6 +1,6 @@
 /* The queue: order, places, moves.
  * Seen red with: priorities compared the wrong way round, the dry run counted as a place, a move that keeps the priority
- * of where the job came from, ended jobs kept without end. */
+ * of where the job came from, ended jobs kept without end, the end of a stall told twice. */
 #include "daemon/jobs.h"
 #include "tap.h"
 
@@ -118,8 +118,32 @@ static void same(void)
     jobs_done(&q);
 }
 
+static void tells(void)
+{
+    static const struct {
+        const char *name;
+        enum notify_event what;
+        bool news;
+    } rows[] = {
+        { "it begins", NOTIFY_STARTED, true },
+        { "it begins again, after a kill", NOTIFY_STARTED, false },
+        { "no stall was told of: its end is no news", NOTIFY_RECOVERED, false },
+        { "a stall", NOTIFY_STALLED, true },
+        { "the same, seen by the next run", NOTIFY_STALLED, false },
+        { "its end", NOTIFY_RECOVERED, true },
+        { "which comes once", NOTIFY_RECOVERED, false },
+        { "another stall", NOTIFY_STALLED, true },
+        { "it is done", NOTIFY_DONE, true },
+        { "once", NOTIFY_DONE, false },
+    };
+    struct job j = { 0 };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        CHECK(job_tells(&j, rows[i].what) == rows[i].news, "%s", rows[i].name);
+}
+
 int main(void)
 {
+    tells();
     moves();
     places();
     history();

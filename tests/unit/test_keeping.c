@@ -5,7 +5,7 @@
  * nearest given back instead of the farthest; a buffer taken from under a hash; none given back though the front is late;
  * given back though it is not; four blocks spared behind a
  * hashing step of two. */
-#include "engine/internal.h"
+#include "engine/blob.h"
 #include "transfer/internal.h"
 
 #include "fake_http.h"

@@ -1,6 +1,6 @@
 /* What keeps a job from being faster: rows of figures and the word for each.
  * Seen red with: the engine's own reason put behind the limit, the number allowed compared as "more than", the processor
- * judged before a figure can say anything. */
+ * judged before a figure can say anything, connections that are held back taken for a line. */
 #include "daemon/limits.h"
 #include "tap.h"
 
@@ -155,6 +155,36 @@ static const struct {
       0,
       "cpu",
       "hashing" },
+    { "most connections wait until we read on",
+      { DOWN, .rate_bytes_per_s = 4 * MB, .connections = 14, .connections_held = 13 },
+      0,
+      0,
+      4 * MB,
+      60,
+      NULL,
+      200,
+      "disk",
+      "the disk: 13 of 14 connections wait until it has taken what came" },
+    { "half of them may be chance",
+      { DOWN, .rate_bytes_per_s = 118 * MB, .connections = 8, .connections_held = 4 },
+      0,
+      0,
+      118 * MB,
+      60,
+      NULL,
+      200,
+      "line",
+      "the line (8 connections, each steady; more gave nothing)" },
+    { "they wait for the processor",
+      { DOWN, .rate_bytes_per_s = 22 * MB, .connections = 4, .connections_held = 4 },
+      0,
+      0,
+      22 * MB,
+      60,
+      NULL,
+      980,
+      "cpu",
+      "the processor: 98 % of what we may use of it is at work here" },
     { "all cores at work",
       { DOWN, .rate_bytes_per_s = 900 * MB, .connections = 4 },
       0,
@@ -164,7 +194,7 @@ static const struct {
       NULL,
       930,
       "cpu",
-      "the processor: 93 % of all cores are at work here" },
+      "the processor: 93 % of what we may use of it is at work here" },
     { "reading back",
       { .state = HFP_VERIFYING, .rate_bytes_per_s = 0 },
       0,

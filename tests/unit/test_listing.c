@@ -1,7 +1,8 @@
 /* test_listing.c: the promises of cache/listing.h, without its form on disk (test_trees.c).
  *
  * Seen red on purpose: no check for a path twice, for a file that is a folder, of the name, of the bytes of all names;
- * a rewind that keeps its slots; no sorting; the table of names kept after sealing, or four times as wide (memory).
+ * a rewind that keeps its slots, or its names; no sorting; the table of names kept after sealing, or four times as wide
+ * (memory).
  * Under a sanitizer the heap figures are 0 and only the rest is tested. */
 #include "cache/listing.h"
 
@@ -148,11 +149,34 @@ static void test_names_limit(void)
           (unsigned long long)bytes);
 }
 
+/* A mirror that keeps sending a page with a bad end, to a daemon that never gives up. */
+static void test_bad_pages(void)
+{
+    AUTO(listing_freep) struct listing *l = NULL;
+    static char path[4000];
+    int rc = HFP_OK;
+    listing_new(&l, NULL);
+    for (unsigned page = 0; page < 80 && !rc; page++) { /* 305 MiB of names, and never more than 4 at once */
+        for (unsigned i = 0; i < 1000 && !rc; i++) {
+            memset(path, 'x', sizeof path - 1);
+            for (unsigned k = 200; k < sizeof path - 1; k += 200)
+                path[k] = '/';
+            snprintf(path, 12, "%010u", i);
+            path[10] = '/';
+            rc = add(l, path);
+        }
+        listing_rewind(l, 0);
+    }
+    CHECK(rc == HFP_OK, "pages that were taken back leave no names behind");
+    CHECK(add(l, "a") == HFP_OK && strcmp(listing_at(l, 0)->path, "a") == 0, "and the next one finds room");
+}
+
 int main(void)
 {
     test_order();
     test_refusals();
     test_rewind();
+    test_bad_pages();
     test_memory();
     test_names_limit();
     return tap_end();

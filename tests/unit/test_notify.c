@@ -1,7 +1,8 @@
 /* Notifications against a real listener on loopback.
  * Seen red with: the address check left out of open_socket, and a proxy left to untrusted targets ("leads to this
  * machine"), redirects followed ("a redirect is not followed"), the signature without its time ("is signed"), a 404 tried
- * again ("not tried again"), only the shell killed ("what a command started"). */
+ * again ("not tried again"), only the shell killed ("what a command started"), a pipe that took half of the message left without a reason ("what a
+ * pipe does not hold"). */
 #include "front/disk_low.h"
 #include "front/notify.h"
 #include "tap.h"
@@ -422,6 +423,15 @@ static void commands(void)
     rmdir(folder);
     CHECK(notify_test("cmd:exit 3", &way, &err) == NOTIFY_AGAIN && strstr(err.message, "status 3"),
           "a failing one is said");
+    char *long_json = calloc(1, 200001); /* as for a pipe of 4 KiB, which users with many pipes get (pipe(7)) */
+    struct notify_target t;
+    struct notify_letter letter = { .event = "done", .title = "", .text = "", .json = long_json };
+    memset(long_json, '1', 200000);
+    errno = 0;
+    CHECK(notify_target_parse(&t, "cmd:true", true, &err) == HFP_OK &&
+              notify_send(&t, &letter, &way, &err) == NOTIFY_AGAIN,
+          "what a pipe does not hold is not said to be sent");
+    free(long_json);
 }
 
 static void choices(void)

@@ -153,6 +153,10 @@ static void config_files(void)
         { "help = true\n", ":1: 'help' works on the command line only." },
         { "revision\n", ":1: 'revision' needs a value: revision = REV." },
         { "offline = maybe\n", ":1: offline: 'maybe' is neither true nor false." },
+        { "token hf_SECRET\n", ":1: 'token' needs a value: token = TOKEN." },
+        { "tokn\thf_SECRET\n", ":1: no option 'tokn'. hf-pull --help lists all." },
+        { "quiet please\n", ":1: 'quiet' needs a value: quiet = true." },
+        { "max workers = 3\n", ":1: no option 'max'. hf-pull --help lists all." },
     };
     char path[64];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -6,11 +6,14 @@
  * locks are void or applied where they work, digests beyond the data believed, counted or left on disk, the short last
  * block counted as a whole one, adopted_blocks not
  * written, a read error taken for damage (faults), an owner from before a reboot waited for, small files given digests,
- * adopt without its mark in the header or over recorded blocks, the sweeps removing a living owner's files or ignoring the lock, empty leftovers not dropped (many_kills). */
+ * adopt without its mark in the header or over recorded blocks, the sweeps removing a living owner's files or ignoring
+ * the lock, empty leftovers not dropped (many_kills), what is ours for a moment kept for ever or taken from the
+ * living, a readdir or stat that fails taken for nothing there (blind). */
 #include "cache/leftovers.h"
 #include "cache/lock.h"
 #include "cache_fixture.h"
 
+#include <limits.h>
 #include <signal.h>
 
 #define MIB BLOCK_BYTES
@@ -313,6 +316,27 @@ static void void_locks(void)
     store_free(s);
 }
 
+/* What a kill left of the files in .hf-pull that are ours for a moment; a living run's are younger. */
+static void moments(void)
+{
+    static const char *const names[] = { "new.0123abcd.tmp", "x.chunks.0123abcd.tmp", "test.0123abcd",
+                                         "link.0123abcd" };
+    struct store *s = fx_store();
+    char path[128];
+    for (size_t i = 0; i < 2 * ARRAY_LEN(names) + 1; i++) {
+        snprintf(path, sizeof path, "hub/models--ns--name/.hf-pull/%s%s", i < ARRAY_LEN(names) ? "" : "z",
+                 i == 2 * ARRAY_LEN(names) ? ".receipt" : names[i % ARRAY_LEN(names)]);
+        fx_leave(fx_path(path), 10, 1);
+        backdate(fx_path(path), i < 2 ? NOW - 86400 : NOW - 86401);
+    }
+    unsigned before = fx_count(fx_path("hub/models--ns--name/.hf-pull"), "");
+    partial_sweep_all(s, NOW);
+    CHECK_U64(before - fx_count(fx_path("hub/models--ns--name/.hf-pull"), ""), 4, "of a day ago: four go");
+    CHECK_U64(fx_count(fx_path("hub/models--ns--name/.hf-pull"), "abcd"), 4, "two are too young, two not ours");
+    CHECK_U64(fx_count(fx_path("hub/models--ns--name/.hf-pull"), ".receipt"), 1, "and a receipt stays");
+    store_free(s);
+}
+
 static void small_files(const char *base)
 {
     fx_fresh(base);
@@ -461,6 +485,51 @@ static void faults(void)
 }
 
 /* A living process that does not answer for its lock (void locks): seen by its owner record alone. */
+static const char *unseen;
+static unsigned unseen_left;
+
+static int not_seen(int dir, const char *path, struct stat *st, int flags)
+{
+    size_t n = strlen(path), k = strlen(unseen);
+    if (unseen_left > 0 && n > k && strcmp(path + n - k, unseen) == 0) {
+        unseen_left--;
+        errno = EIO;
+        return -1;
+    }
+    return io_system.fstatat(dir, path, st, flags);
+}
+
+/* What cannot be seen for a moment is no reason to begin from nothing: the claim fails, or has all of it. */
+static void blind(void)
+{
+    for (unsigned nth = 0; nth < 200; nth++) { /* 0: the data cannot be looked at, however often */
+        struct partial *pt = NULL;
+        fx_fresh("/tmp");
+        struct store *s = fx_store();
+        struct place *p = fx_place(s, SIZE, 1, "x");
+        prepare_leftover(p, 0);
+        fault_install();
+        unseen = ".incomplete";
+        unseen_left = nth ? 0 : UINT_MAX;
+        fault_ops.fstatat = nth ? fault_ops.fstatat : not_seen;
+        if (nth)
+            fault_arm(FAULT_READDIR, nth, EIO);
+        int rc = claim(&pt, p);
+        bool hit = nth == 0 || fault_calls(FAULT_READDIR) >= nth;
+        io = &io_system;
+        CHECK(rc != HFP_OK || pt->recorded_blocks == 3, "%s: what is recorded is gone on with or waits",
+              nth ? "readdir fails once" : "stat fails");
+        partial_close(pt, true);
+        pt = NULL;
+        CHECK(claim(&pt, p) == HFP_OK && pt->recorded_blocks == 3, "and then it is there");
+        partial_close(pt, false);
+        free(p);
+        store_free(s);
+        if (!hit)
+            break;
+    }
+}
+
 static void living_process(void)
 {
     struct store *s = fx_store();
@@ -574,9 +643,9 @@ static void adopted(void)
 
 int main(void)
 {
-    static void (*const tests[])(void) = { kept_and_claimed, lost_data, foreign,      damaged_digests,
-                                           several,          adopted,   many_kills,   void_locks,
-                                           living_process,   reserve,   local_folder, faults };
+    static void (*const tests[])(
+        void) = { kept_and_claimed, lost_data,      foreign, damaged_digests, several, adopted, many_kills,
+                  void_locks,       living_process, reserve, local_folder,    faults,  moments, blind };
     for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
         fx_fresh("/tmp");
         tests[i]();

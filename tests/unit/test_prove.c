@@ -1,7 +1,8 @@
 /* test_prove.c: a file in place is believed when its bytes were read (P1).
  *
  * Seen red on purpose: a wrong size taken for right; a receipt that outranks the Hub's hash; no receipt after a proof; a
- * disk error taken for a damaged file; a stop that is not looked at. */
+ * disk error taken for a damaged file; a stop that is not looked at; blocks called bad that the receipt says nothing of;
+ * a receipt of what has the name when it is written. */
 #include "verify/prove.h"
 
 #include "cache_fixture.h"
@@ -31,6 +32,40 @@ static void damage(const struct place *p, uint64_t at)
         exit(99);
 }
 
+/* Another file of the same length gets the name between the last look at it and the receipt. */
+static const struct place *swapped;
+static unsigned looks;
+
+static int stat_then_swapped(int dir, const char *path, struct stat *st, int flags)
+{
+    int rc = io_system.fstatat(dir, path, st, flags);
+    if (swapped && strcmp(path, swapped->final_name) == 0 && looks++ == 0) {
+        char other[300];
+        snprintf(other, sizeof other, "%s", fx_path("other"));
+        fx_leave(other, SIZE, 2);
+        if (rename(other, final_path(swapped)))
+            exit(99);
+    }
+    return rc;
+}
+
+static void swapped_under_the_proof(struct place *p)
+{
+    static struct io_ops ops;
+    struct receipt_look look;
+    int rc;
+    ops = io_system;
+    ops.fstatat = stat_then_swapped;
+    swapped = p;
+    io = &ops;
+    struct prove v = prove(p, false, &rc);
+    io = &io_system;
+    swapped = NULL;
+    receipt_look(&look, p, NULL);
+    CHECK(rc == HFP_OK && v.verdict == PROVE_MATCHES && looks > 0 && look.verdict != RECEIPT_HOLDS,
+          "a receipt is of the file that was read, whatever has its name when it is written");
+}
+
 int main(void)
 {
     int rc;
@@ -57,6 +92,10 @@ int main(void)
           "damage is found, and where it is");
     receipt_look(&look, p, NULL);
     CHECK(look.verdict != RECEIPT_HOLDS, "and a receipt does not cover it");
+    receipt_write(p, NULL, 0, NOW, NULL);
+    v = prove(p, false, &rc);
+    CHECK(rc == HFP_OK && v.verdict == PROVE_DIFFERS && !v.blocks_known && v.bad_blocks == 0,
+          "a receipt without digests of blocks calls none of them bad");
     if (truncate(final_path(p), SIZE - 1))
         return 99;
     v = prove(p, false, &rc);
@@ -67,6 +106,7 @@ int main(void)
     receipt_write(p, (const uint8_t(*)[BLAKE3_BYTES])lies, 4, NOW, NULL);
     v = prove(p, false, &rc);
     CHECK(rc == HFP_OK && v.verdict == PROVE_MATCHES && v.bad_blocks == 0, "the Hub's own hash outranks a receipt");
+    swapped_under_the_proof(p);
     unlink(final_path(p));
     mkdir(final_path(p), 0755);
     v = prove(p, false, &rc);

@@ -4,7 +4,9 @@
  * Seen red on purpose: no fdatasync before the rename, the size check of make_ready removed, bytes written through a
  * blob link instead of the rename, "../" counted one short, wrong entries left as they are, the rescue of an unlinked
  * partial left out, EXDEV not copied, the hash of copies not compared, a copy believed without its receipt, the note's
- * time taken without looking at the file, fchmod left out (umask), fchown left out (files; links). */
+ * time taken without looking at the file, fchmod left out (umask), fchown left out (files; links), an
+ * empty file published under any hash, a copy made without the lock of its path, or among the user's files; one look at a
+ * link and its blob. */
 #include "cache/lock.h"
 #include "cache_fixture.h"
 #include "commit/publish.h"
@@ -339,6 +341,94 @@ static void local_folder(const char *base, bool other_fs)
     store_free(s);
 }
 
+/* Another process has the lock of "y" for two more questions; it writes a file of another revision and its note there. */
+static unsigned asked;
+static bool early;
+
+static int busy_flock(int fd, int op)
+{
+    if (++asked <= 2) {
+        early |= access(fx_path("D/y"), F_OK) == 0;
+        errno = EWOULDBLOCK;
+        return -1;
+    }
+    return io_system.flock(fd, op);
+}
+
+/* What is renamed to "y" lies where the sweep of moments finds it: a kill before it leaves nothing among the user's files. */
+static bool alone;
+
+static int rename_alone(int a, const char *b, int c, const char *d)
+{
+    if (strcmp(d, "y") == 0)
+        alone = fx_count(fx_path("D"), "") == 4 && fx_count(fx_path("D/.cache/huggingface/.hf-pull"), ".tmp") == 1;
+    return io_system.renameat(a, b, c, d);
+}
+
+static void copy_beside_another(void)
+{
+    static struct io_ops ops;
+    fx_fresh("/tmp");
+    struct store *s = fx_store_with(fx_path("D"), true, false);
+    struct place *p = fx_place(s, 2000, 1, "x");
+    int rc = whole(p, "x", 1);
+    ops = io_system;
+    ops.flock = busy_flock;
+    io = &ops;
+    ops.renameat = rename_alone;
+    rc = rc ? rc : publish_link(p, COMMIT, "y", NOW, NULL);
+    io = &io_system;
+    CHECK(rc == HFP_OK && asked == 3 && !early && linked(p, COMMIT, "y"),
+          "a copy and its note wait for the lock of its path");
+    CHECK(alone, "nothing of ours lies among the files meanwhile");
+    fault_install();
+    fault_arm(FAULT_RENAME, 1, EXDEV);
+    rc = publish_link(p, COMMIT, "z", NOW, NULL);
+    io = &io_system;
+    CHECK(rc == HFP_OK && fx_right(fx_path("D/z"), 2000, 1) && linked(p, COMMIT, "z") &&
+              fx_count(fx_path("D"), "") == 6 && fx_count(fx_path("D/.cache/huggingface/.hf-pull"), ".tmp") == 0,
+          "but where that is another disk");
+    free(p);
+    store_free(s);
+}
+
+/* Another process publishes the same content anew between the look at the link and that at the blob. */
+static unsigned renewed;
+
+static int stat_then_renewed(int dir, const char *path, struct stat *st, int flags)
+{
+    int rc = io_system.fstatat(dir, path, st, flags);
+    if (strncmp(path, "snapshots/", 10) == 0 && renewed++ < 2) {
+        char from[300], to[300];
+        snprintf(from, sizeof from, "%s", fx_path("hub/models--ns--name/blobs/anew"));
+        fx_leave(from, 2000, 1);
+        struct content_id id = fx_id(2000, 1);
+        char etag[65];
+        content_id_hex(etag, &id);
+        snprintf(to, sizeof to, "%s/%s", fx_blobs(), etag);
+        if (rename(from, to))
+            exit(99);
+    }
+    return rc;
+}
+
+static void renewed_under_the_look(void)
+{
+    static struct io_ops ops;
+    fx_fresh("/tmp");
+    struct store *s = fx_store();
+    struct place *p = fx_place(s, 2000, 1, "x");
+    int rc = whole(p, "x", 1);
+    ops = io_system;
+    ops.fstatat = stat_then_renewed;
+    io = &ops;
+    bool is = linked(p, COMMIT, "x");
+    io = &io_system;
+    CHECK(rc == HFP_OK && renewed > 2 && is, "a link leads to its blob, also when that is replaced meanwhile");
+    free(p);
+    store_free(s);
+}
+
 static void empty_file(void)
 {
     struct store *s = fx_store();
@@ -353,6 +443,11 @@ static void empty_file(void)
     CHECK(publish_link(p, COMMIT, "__init__.py", NOW, NULL) == HFP_OK && linked(p, COMMIT, "__init__.py"),
           "and linked");
     CHECK(publish_empty(p, NOW, NULL) == HFP_OK && fx_count(fx_blobs(), ".incomplete") == 0, "twice does no harm");
+    struct hfp_err err = { 0 };
+    id = fx_id(2000, 1);
+    place_of(p, s, &id, 0, COMMIT, "lie.bin");
+    CHECK(publish_empty(p, NOW, &err) == HFP_E_CONTENT && stat(blob_path(p), &st) < 0 && err.message[0],
+          "nothing is not the content of another hash: %s", err.message);
     free(p);
     store_free(s);
 }
@@ -489,6 +584,8 @@ int main(void)
     }
     local_folder("/tmp", false);
     local_folder("/dev/shm", true);
+    copy_beside_another();
+    renewed_under_the_look();
     for (int shape = 0; shape < 3; shape++) { /* blobs and links, no links, --local-dir */
         faults(shape, 100);
         faults(shape, LARGE);

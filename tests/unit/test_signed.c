@@ -66,6 +66,49 @@ static void serve_object(struct world *w, const struct http_request *r, struct f
     fh_answer_whole(a, w->file[0].object);
 }
 
+static bool all_came(const struct tw_file *f)
+{
+    for (uint64_t b = 0; b < blocks_up(f->size); b++)
+        if (f->delivered[b] != 1)
+            return false;
+    return true;
+}
+
+/* The first connection falls silent; what comes after it is refused, until the URL is renewed. */
+static void serve_silent(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    serve_part(w, r, a);
+    if (w->number == 1)
+        a->stall_at = MB;
+    else if (w->param > 0 && strstr(r->url, "sig=0"))
+        fh_answer_text(a, 403, "expired");
+    a->stall_ns = FH_NEVER;
+}
+
+static void silent(bool held)
+{
+    struct world w;
+    tw_begin(&w, serve_silent, (struct tw_options){ .seed = 1 });
+    w.param = !held;
+    struct tw_file *f = tw_add_signed(&w, BASE, SIZE, OBJECT);
+    tw_run(&w, 1);
+    fetch_hold(f->fetch, held);
+    tw_run(&w, 1);
+    uint64_t number = w.number;
+    tw_run(&w, 20);
+    CHECK(f->expired == !held && w.number == number,
+          "%s: nothing is asked for, also where a connection is silent: %llu",
+          held ? "its owner takes no block" : "a URL is refused, and none is there instead",
+          (unsigned long long)(w.number - number));
+    fetch_hold(f->fetch, false);
+    if (!held)
+        fetch_relocate(f->fetch, CDN "/f0.bin?sig=1", false);
+    for (unsigned s = 0; s < 100 && !tw_done(&w); s++)
+        tw_run(&w, 1);
+    CHECK(tw_done(&w) && all_came(f) && !f->failed, "and then it comes %s", w.fault);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
 /* Runs; renews the URL as often as it is refused, at most `most` times. */
 static bool run_renewing(struct world *w, struct tw_file *f, unsigned most, bool whole)
 {
@@ -80,14 +123,6 @@ static bool run_renewing(struct world *w, struct tw_file *f, unsigned most, bool
         }
     }
     return tw_done(w);
-}
-
-static bool all_came(const struct tw_file *f)
-{
-    for (uint64_t b = 0; b < blocks_up(f->size); b++)
-        if (f->delivered[b] != 1)
-            return false;
-    return true;
 }
 
 int main(void)
@@ -122,5 +157,7 @@ int main(void)
           "a refused URL is told to its owner and left alone: %u, %llu", f->expired, (unsigned long long)w.number);
     CHECK(strstr(f->error.message, "403") != NULL, "with the server's answer: %s", f->error.message);
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+    silent(false);
+    silent(true);
     return tap_end();
 }

@@ -2,7 +2,8 @@
  * else's files are touched; root leaves no root-owned files in another user's cache; what cannot be written can be read.
  * Seen red on purpose: CACHEDIR.TAG written over an existing one, the padding of the base64 name dropped, learn_owner
  * made to do nothing, a failed test link ignored, real files in snapshots not looked for, the refusal of
- * .cache/huggingface removed, made case-sensitive or too wide, EROFS and EACCES reported as errors. */
+ * .cache/huggingface removed, made case-sensitive or too wide, EROFS and EACCES reported as errors, a link to a disk that is
+ * not mounted taken for a cache that may not be written. */
 #include "cache_fixture.h"
 
 static const char tag[] = "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -173,6 +174,36 @@ static void refused_writes(int errnum)
     io = &io_system;
 }
 
+/* A cache on a disk that is not mounted: what is said must lead there. */
+static void links_to_nowhere(void)
+{
+    static const struct {
+        const char *link;
+        bool local;
+    } rows[] = { { "hub", false },
+                 { "hub/models--ns--name", false },
+                 { "hub/models--ns--name/blobs", false },
+                 { "hub/models--ns--name/.hf-pull", false },
+                 { "D", true } };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char hub[512], path[512];
+        struct store *s = NULL;
+        struct hfp_err err = { 0 };
+        snprintf(path, sizeof path, "%s", fx_path(rows[i].link));
+        if (io_mkdirs_told(AT_FDCWD, path, (size_t)(strrchr(path, '/') - path), NULL, NULL, NULL) ||
+            symlink("/nowhere/at/all", path))
+            exit(99);
+        snprintf(hub, sizeof hub, "%s/hub", fx_root);
+        struct store_spec spec = {
+            .repo = "ns/name", .hub_cache = hub, .local_dir = rows[i].local ? fx_path("D") : NULL, .create = true
+        };
+        int rc = store_open(&s, &spec, &err);
+        CHECK(rc == HFP_E_IO && strstr(err.message, "a link that leads nowhere"), "%s: %s", rows[i].link, err.message);
+        store_free(s);
+        fx_fresh("/tmp");
+    }
+}
+
 static void other_users_cache(void)
 {
     if (geteuid() != 0) {
@@ -223,6 +254,8 @@ int main(void)
     refused_writes(EACCES);
     fx_fresh("/tmp");
     other_users_cache();
+    fx_fresh("/tmp");
+    links_to_nowhere();
     fx_wipe();
     return tap_end();
 }

@@ -7,10 +7,12 @@
  * a pause; a drain without an end; no buffer taken back from ranges nobody works on; a limit that never opens again; a
  * group's pause that stops the other one; avoid kept for the last block only; held connections that do not take turns;
  * the location kept over rounds; several whole answers at once from a server without ranges; a redirect's server that
- * inherits the Hub's address; no stealing, no hedge; peers forgotten that have finished before one that creeps; segments as
- * long on a fast line as on a long one, or short on both; every free connection for the first job; signed ranges cut as
- * files are, four blocks at least, or never whole; a line slow by our own
- * limit; a held file read, or its connections cut for a buffer. */
+ * inherits the Hub's address; no stealing, no hedge; a silent one kept beside one that trickles, or
+ * beside one that is silent too; peers forgotten that
+ * have finished before one that creeps; pauses that start a trickle's time anew, or count as slow; a second that is a
+ * peer of the first; a measure that no cut halves; segments as long on a fast line as on a long one, or short on both;
+ * every free connection for the first job; signed ranges cut as files are, four blocks at least, or never whole; a line
+ * slow by our own limit; a held file read, or its connections cut for a buffer. */
 #include "transfer_world.h"
 
 #include "tap.h"
@@ -430,6 +432,110 @@ static void test_creeps_on(void)
     CHECK(tw_end(&w), "nothing is left over %s", w.fault);
 }
 
+/* All answers are whole files. The first trickles in what it skips, the second falls silent there. */
+static void serve_skips(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    serve_no_ranges(w, r, a);
+    unsigned n = tw_at_cdn(r) ? w->param++ : UINT32_MAX;
+    if (n == 0)
+        a->piece = 1000, a->bytes_per_s = 40;
+    else if (n == 1)
+        a->stall_at = MB;
+}
+
+static void test_silent_beside_a_trickle(void)
+{
+    struct world w;
+    tw_begin(&w, serve_skips, (struct tw_options){ 0 });
+    struct tw_file *f = tw_add(&w, 0, 8 * MB);
+    tw_want(f, 7);
+    f->fetch->ranges_ignored = RANGES_IGNORED_MAX;
+    bool done = tw_run(&w, 3600);
+    CHECK(done && ms(&w) < 60000, "one that fell silent gives way where the other one only trickles: %llu ms", ms(&w));
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+/* After a fast range: a piece in 10 s, of one connection or of each. */
+static void serve_one_trickles(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (tw_at_cdn(r) && w->param++ == 1)
+        a->piece = 1000, a->bytes_per_s = 100;
+}
+
+static void serve_all_trickle(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (tw_at_cdn(r) && w->param++ > 0)
+        a->piece = 200000, a->bytes_per_s = 20000;
+}
+
+static void test_trickles_alone(void)
+{
+    struct world w;
+    tw_begin(&w, serve_one_trickles, (struct tw_options){ .max_connections = 1 });
+    tw_add_all(&w, 0, 20 * MB);
+    bool done = tw_run(&w, 3600);
+    CHECK(done && ms(&w) < 60000, "a piece in 10 s is not a line that pauses: %llu ms", ms(&w));
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+    tw_begin(&w, serve_all_trickle, (struct tw_options){ .max_connections = 1 });
+    tw_add_all(&w, 0, 20 * MB);
+    done = tw_run(&w, 3600);
+    CHECK(done && stats(&w)->lost < 10 && stats(&w)->wire_bytes < 20 * MB + 100,
+          "a line that has become like that is soon left in peace: %" PRIu64 " cuts", stats(&w)->lost);
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
+/* After a fast file the line pauses for 16 s and goes on at half its speed, and who is asked to help says nothing at all. */
+static void serve_pauses(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    tw_good(w, r, a);
+    if (!tw_at_cdn(r) || tw_file_of(w, r->url) == w->file)
+        return;
+    a->bytes_per_s = 10 * MB;
+    if (r->first % MB != 0)
+        a->stall_at = 0;
+    else
+        nap(a);
+}
+
+static void test_pauses_alone(void)
+{
+    struct world w;
+    for (uint32_t most = 0; most < 2; most++) {
+        tw_begin(&w, serve_pauses, (struct tw_options){ .max_connections = most });
+        tw_add_all(&w, 0, 4 * MB);
+        tw_run(&w, 60);
+        tw_add_all(&w, 0, 4 * MB);
+        bool done = tw_run(&w, 60);
+        CHECK(done && stats(&w)->lost == 0, "a pause of 16 s is nothing that creeps, %s: %" PRIu64 " cuts, %llu ms",
+              most ? "alone" : "with a second that is silent", stats(&w)->lost, ms(&w));
+        CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+    }
+}
+
+/* The first brings something and falls silent, the second falls silent in what it skips. */
+static void serve_two_silent(struct world *w, const struct http_request *r, struct fh_answer *a)
+{
+    serve_no_ranges(w, r, a);
+    unsigned n = tw_at_cdn(r) ? w->param++ : UINT32_MAX;
+    if (n < 2)
+        a->stall_at = n == 0 ? 3 * MB : MB;
+}
+
+static void test_two_silent(void)
+{
+    struct world w;
+    tw_begin(&w, serve_two_silent, (struct tw_options){ 0 });
+    struct tw_file *f = tw_add(&w, 0, 8 * MB);
+    for (uint64_t b = 0; b < 8; b++)
+        tw_want(f, b);
+    f->fetch->ranges_ignored = RANGES_IGNORED_MAX;
+    bool done = tw_run(&w, 3600);
+    CHECK(done && ms(&w) < 90000, "where both fell silent a third one is asked: %llu ms", ms(&w));
+    CHECK(tw_end(&w), "nothing is left over %s", w.fault);
+}
+
 static void test_pause(void)
 {
     struct world w;
@@ -765,6 +871,7 @@ static void test_lengths(void)
         { "fast and near, 16 connections", 125 * MB, 500, 16, 1, 1 },
         { "fast and near, one connection", 2000 * MB, 500, 1, 16, 12 },
         { "fast, a slow answer: a little more in flight", 200 * MB, 13000, 4, 6, 4 },
+        { "1 Gbit/s: as fast for a moment, and no gap shall cost a third", 36 * MB, 50000, 4, 50, 4 },
         { "fast, each answer dear", 300 * MB, 30000, 4, 50, 9 },
         { "not fast enough to be asked for whole ranges", 250 * MB, 200000, 4, 50, 12 },
         { "a server that works long for each answer: the whole range", 300 * MB, 200000, 4, 50, 40 },
@@ -808,6 +915,10 @@ int main(void)
     test_tiny_parts();
     test_steal();
     test_creeps_on();
+    test_silent_beside_a_trickle();
+    test_two_silent();
+    test_trickles_alone();
+    test_pauses_alone();
     test_pause();
     test_buffers();
     test_hoarded();

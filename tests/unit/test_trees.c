@@ -50,7 +50,7 @@ static void put_raw(const char *text, size_t n)
 {
     struct hfp_err err;
     if (io_mkdirs(store.repo_dir, "trees", &err) ||
-        io_write_file(store.repo_dir, FILE_NAME, store.repo_dir, "tmp", text, n, 0644, false, &err))
+        io_write_file(store.repo_dir, FILE_NAME, store.repo_dir, text, n, 0644, false, &err))
         exit(99);
 }
 

@@ -134,27 +134,19 @@ static void begin(struct rig *r, void (*serve)(struct rig *, const struct http_r
     ask(r, 0);
 }
 
-static bool busy(const struct rig *r)
+static bool turn(void *ctx, uint64_t *next_ns)
 {
-    return xet_query_busy(r->query[0]) || xet_query_busy(r->query[1]);
+    struct rig *r = ctx;
+    if (!xet_query_busy(r->query[0]) && !xet_query_busy(r->query[1]))
+        return false;
+    uint64_t one_ns = xet_query_turn(r->query[0], r->now_ns), other_ns = xet_query_turn(r->query[1], r->now_ns);
+    *next_ns = MIN(one_ns, other_ns);
+    return true;
 }
 
 static double run(struct rig *r, double seconds)
 {
-    uint64_t begun_ns = r->now_ns, end_ns = begun_ns + (uint64_t)(seconds * (double)NS_PER_S);
-    while (busy(r)) {
-        uint64_t next = xet_query_turn(r->query[0], r->now_ns), other = xet_query_turn(r->query[1], r->now_ns);
-        uint64_t wire = fh_next_ns(&r->http);
-        next = MIN(MIN(next, other), wire);
-        if (MAX(next, r->now_ns) > end_ns) {
-            r->now_ns = end_ns;
-            break;
-        }
-        r->now_ns = MAX(next, r->now_ns);
-        while (fh_step(&r->http))
-            continue;
-    }
-    return (double)(r->now_ns - begun_ns) / (double)NS_PER_S;
+    return fh_run(&r->http, &r->now_ns, seconds, turn, r);
 }
 
 static void end(struct rig *r)

@@ -39,7 +39,12 @@ struct xw_term {
 };
 
 struct xw {
-    struct world w; /* first: scripts get it */
+    struct world w;            /* first: scripts get it */
+    struct world *world;       /* its own, or that of the file it comes beside */
+    struct xw *store, *beside; /* whose xorbs and workers; who comes with it, or NULL */
+    struct xet_mates *mates;   /* NULL: alone */
+    struct xet_mate *mate;
+    int mate_fd;
     struct xw_xorb xorb[XW_XORBS];
     unsigned xorbs;
     struct xw_term term[XW_TERMS];
@@ -58,7 +63,10 @@ struct xw {
     bool recut;           /* every other epoch ranges are cut as wide as the xorb */
     bool wide;            /* ranges are cut as wide as the xorb */
     unsigned bad_answers; /* so many answers of the CAS do not fit */
+    unsigned turned;      /* so many answers with renewed URLs have their terms in another order */
+    uint64_t slice_bytes; /* the longest slice that is asked for at once; 0: any */
     uint64_t rate;        /* bytes/s of each connection */
+    uint64_t work_ns;     /* what a task takes, while the network goes on */
     /* the question that is out */
     struct xet_query *query;
     /* the fetch and what came of it */
@@ -144,9 +152,10 @@ static inline void xw_term_add(struct xw *s, uint32_t xorb, uint32_t start, uint
 {
     assert(s->terms < XW_TERMS);
     s->term[s->terms++] = (struct xw_term){ xorb, start, end };
+    s->file = realloc(s->file, s->size + (size_t)(end - start) * XET_CHUNK_MAX);
+    assert(s->file);
     for (uint32_t i = start; i < end; i++) {
         const struct xw_chunk *c = &s->xorb[xorb].chunk[i];
-        s->file = realloc(s->file, s->size + c->bytes);
         xw_plain(s->file + s->size, c);
         s->size += c->bytes;
     }
@@ -213,6 +222,13 @@ static inline void xw_answer(struct xw *s, struct buf *body, uint64_t first, uin
     struct xw_range ranges[XW_TERMS];
     uint64_t skip;
     unsigned n = xw_cut(terms, &skip, s, first, last), k = xw_ranges(ranges, s, terms, n);
+    bool turn = s->turned > 0 && s->epoch > 0;
+    s->turned -= turn;
+    for (unsigned i = 0; turn && i < n / 2; i++) {
+        struct xw_term t = terms[i];
+        terms[i] = terms[n - 1 - i];
+        terms[n - 1 - i] = t;
+    }
     char text[400], hash[XET_HASH_TEXT];
     buf_init(body, XW_JSON);
 #define PUT(...) (snprintf(text, sizeof text, __VA_ARGS__), buf_add(body, text, strlen(text), NULL))
@@ -266,7 +282,7 @@ void xet_query_ask(struct xet_query *q, const struct xet_hash *file, uint64_t si
     q->tries = 0;
     q->first = first;
     q->last = last;
-    q->due_ns = q->xw->w.now_ns + 20 * NS_PER_MS;
+    q->due_ns = q->xw->world->now_ns + 20 * NS_PER_MS;
     q->xw->questions++;
 }
 bool xet_query_busy(const struct xet_query *q)
@@ -285,6 +301,8 @@ uint64_t xet_query_turn(struct xet_query *q, uint64_t now_ns)
         return q->due_ns;
     struct buf body;
     q->busy = false;
+    if (q->xw->slice_bytes)
+        q->last = MIN(q->last, q->first + q->xw->slice_bytes - 1);
     xw_answer(q->xw, &body, q->first, q->last);
     struct reconstruction *r;
     struct hfp_err err;
@@ -368,9 +386,12 @@ static inline void xw_hold(struct xw *s, uint32_t xorb, uint32_t start, uint32_t
 static inline void xw_hold_over(struct xw *s)
 {
     uint8_t all[(XW_HELD_MOST >> HFP_BLOCK_SHIFT) / 8 + 1];
-    struct chunk_index_file f = {
-        .map_dir = s->held_dir, .file_dir = s->held_dir, .map_name = "map", .file_name = "file", .recorded = all
-    };
+    struct chunk_index_file f = { .map_dir = s->held_dir,
+                                  .file_dir = s->held_dir,
+                                  .map_name = "map",
+                                  .file_name = "file",
+                                  .recorded = all,
+                                  .size_bytes = XW_HELD_MOST };
     memset(all, 0xff, sizeof all);
     assert(chunk_index_new(&s->held, NULL) == HFP_OK && chunk_index_add(s->held, &f, NULL) == HFP_OK);
     chunk_index_ready(s->held);
@@ -405,13 +426,15 @@ static inline void xw_submit(struct work *work, enum work_lane lane, struct task
 static inline void xw_block(void *ctx, uint64_t index, uint8_t *buf, size_t n, uint16_t peer)
 {
     struct xw *s = ctx;
-    struct world *w = &s->w;
+    struct world *w = s->world;
     (void)peer;
     TW_EXPECT(n == MIN(BLOCK, s->size - index * BLOCK), "block %llu has %zu bytes", (unsigned long long)index, n);
     TW_EXPECT(memcmp(buf, s->file + index * BLOCK, n) == 0, "block %llu has wrong content", (unsigned long long)index);
     TW_EXPECT(s->wanted[index], "block %llu came unasked", (unsigned long long)index);
     s->delivered[index]++;
     s->written[index] = true;
+    if (s->mate)
+        TW_EXPECT(pwrite(s->mate_fd, buf, n, (off_t)(index * BLOCK)) == (ssize_t)n, "write");
     s->written_ns[index] = w->now_ns + w->write_ns;
     assert(w->held_count < TW_HELD);
     w->held[w->held_count++] = (struct tw_held){ buf, w->now_ns + w->write_ns };
@@ -437,7 +460,7 @@ static inline enum xet_readable xw_readable(void *ctx, uint64_t first, uint64_t 
     for (uint64_t b = first / BLOCK; b * BLOCK < end; b++)
         if (!s->written[b])
             return s->wanted[b] ? XET_READABLE_LATER : XET_UNREADABLE;
-        else if (s->written_ns[b] > s->w.now_ns)
+        else if (s->written_ns[b] > s->world->now_ns)
             return XET_READABLE_LATER;
     return XET_READABLE;
 }
@@ -445,7 +468,7 @@ static inline enum xet_readable xw_readable(void *ctx, uint64_t first, uint64_t 
 static inline int xw_read(void *ctx, uint8_t *out, size_t n, uint64_t first, struct hfp_err *err)
 {
     struct xw *s = ctx;
-    struct world *w = &s->w;
+    struct world *w = s->world;
     (void)err;
     for (uint64_t b = first / BLOCK; b * BLOCK < first + n; b++)
         TW_EXPECT(!s->gone && s->written[b] && s->written_ns[b] <= w->now_ns,
@@ -463,19 +486,56 @@ static inline void xw_begin(struct xw *s, uint64_t seed)
 {
     memset(s, 0, sizeof *s);
     tw_begin(&s->w, xw_serve, (struct tw_options){ .seed = seed });
+    s->world = &s->w;
+    s->store = s;
     s->work.submit = xw_submit;
     s->rate = 40 * MB;
 }
 
-static inline void xw_open(struct xw *s)
+/* Another file of the same job, of the xorbs that s has by now. */
+static inline void xw_beside(struct xw *other, struct xw *s)
+{
+    memset(other, 0, sizeof *other);
+    memcpy(other->xorb, s->xorb, sizeof s->xorb);
+    other->xorbs = s->xorbs;
+    other->world = s->world;
+    other->store = s;
+    s->beside = other;
+}
+
+static inline enum xet_readable xw_on_disk(void *ctx, uint64_t first, uint64_t end)
+{
+    const struct xw *s = ctx;
+    for (uint64_t b = first / BLOCK; b * BLOCK < end; b++)
+        if (!s->written[b])
+            return XET_UNREADABLE;
+        else if (s->written_ns[b] > s->world->now_ns)
+            return XET_READABLE_LATER;
+    return XET_READABLE;
+}
+
+/* Whose chunks the others get; on the disk is what is in the fd. */
+static inline void xw_join(struct xw *s, struct xet_mates *mates)
+{
+    char name[] = "/tmp/hfp-mate-XXXXXX";
+    s->mates = mates;
+    s->mate_fd = mkstemp(name);
+    assert(s->mate_fd >= 0 && unlink(name) == 0);
+    struct xet_mate_file f = { .fd = s->mate_fd, .own_dir = -1, .readable = xw_on_disk, .ctx = s };
+    assert(xet_mate_join(&s->mate, mates, s->store == s ? 1 : 2, s->world->now_ns, NULL) == HFP_OK);
+    xet_mate_ready(s->mate, &f);
+}
+
+static inline void xw_open_with(struct xw *s, struct chunk_index *own)
 {
     struct hfp_err err;
     struct xet_fetch_spec spec = { .session = (struct xet_session *)s,
-                                   .work = &s->work,
-                                   .pool = s->w.pool,
+                                   .work = &s->store->work,
+                                   .pool = s->world->pool,
                                    .path = "f.bin",
                                    .size_bytes = s->size,
-                                   .held = { NULL, s->held } };
+                                   .held = { own, s->held },
+                                   .mate = s->mate };
     struct xet_fetch_events events = { .block = xw_block,
                                        .failed = xw_failed,
                                        .proved = xw_proved,
@@ -483,8 +543,13 @@ static inline void xw_open(struct xw *s)
                                        .read = xw_read,
                                        .busy = xw_busy,
                                        .ctx = s };
-    int rc = xet_fetch_new(&s->x, s->w.group[0].group, &spec, &events, &err);
+    int rc = xet_fetch_new(&s->x, s->world->group[0].group, &spec, &events, &err);
     assert(rc == HFP_OK && blocks_up(s->size) <= TW_BLOCKS);
+}
+
+static inline void xw_open(struct xw *s)
+{
+    xw_open_with(s, NULL);
 }
 
 static inline void xw_want(struct xw *s, uint64_t block)
@@ -501,7 +566,8 @@ static inline void xw_want_all(struct xw *s)
 
 static inline bool xw_done(const struct xw *s)
 {
-    return s->failed || !xet_fetch_busy(s->x) || s->w.group[0].gave_up;
+    bool done = !s->x || s->failed || !xet_fetch_busy(s->x) || s->world->group[0].gave_up;
+    return done && (!s->beside || xw_done(s->beside));
 }
 
 static inline void xw_work(struct xw *s)
@@ -514,17 +580,26 @@ static inline void xw_work(struct xw *s)
     }
 }
 
+static inline uint64_t xw_turn(struct xw *s, uint64_t now_ns)
+{
+    return s && s->x ? xet_fetch_turn(s->x, now_ns) : UINT64_MAX;
+}
+
 /* Until all has come, or `seconds` have passed. */
 static inline bool xw_run(struct xw *s, double seconds)
 {
     struct world *w = &s->w;
     uint64_t end_ns = w->now_ns + (uint64_t)(seconds * (double)NS_PER_S);
     while (!w->fault[0] && !xw_done(s) && w->now_ns < end_ns) {
-        uint64_t next = xet_fetch_turn(s->x, w->now_ns);
+        uint64_t next = xw_turn(s->beside, w->now_ns); /* as a job: who came last first */
+        next = MIN(next, xw_turn(s, w->now_ns));
         bool worked = s->todo != NULL;
         xw_work(s);
         next = MIN(next, transfer_turn(w->t));
         next = MIN(next, MIN(fh_next_ns(&w->http), tw_writes(w)));
+        w->now_ns += worked ? s->work_ns : 0;
+        for (unsigned n = 0; worked && n < 1000 && fh_next_ns(&w->http) <= w->now_ns && fh_step(&w->http); n++)
+            ;
         if (worked)
             continue;
         if (next == UINT64_MAX) {
@@ -570,10 +645,17 @@ static inline uint64_t xw_repeats(const struct xw *s, uint64_t *once)
 
 static inline bool xw_end(struct xw *s)
 {
-    xet_fetch_free(s->x);
+    struct xw *o = s->beside;
+    xet_fetch_free(ptr_steal(&s->x));
+    if (o)
+        xet_fetch_free(ptr_steal(&o->x));
     xw_work(s);
     xw_held_end(s);
-    bool good = s->tasks == 0 && tw_end(&s->w);
+    xet_mate_leave(s->mate);
+    if (o)
+        xet_mate_leave(o->mate);
+    bool good = s->tasks == 0 && (!o || o->tasks == 0) && tw_end(&s->w);
+    free(o ? o->file : NULL);
     for (unsigned i = 0; i < s->xorbs; i++) {
         free(s->xorb[i].data);
         free(s->xorb[i].flipped);
