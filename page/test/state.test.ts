@@ -1,5 +1,6 @@
 /* State: the reducer, the order of jobs, the title, news.
- * Seen red: reduce() without forward(); moveTarget() one place short; news() telling of jobs it never saw before. */
+ * Seen red: reduce() without forward(); moveTarget() one place short; news() telling of jobs it never saw before; answered()
+ * that takes whatever comes. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -134,4 +135,26 @@ test("views hear at most four times a second, not while hidden, and once when lo
   store.seen();
   store.seen();
   assert.equal(drawn, 2);
+});
+test("an answer is taken, unless the stream told of that job since it was asked for", async () => {
+  const store = new Store(() => false);
+  const state = (id: string) => store.get().jobs.get(id)?.state;
+  const told = (one: Job) => store.now(said(one));
+  store.soon(said(job({ id: "a", state: "resolving" })));
+  await store.answered(Promise.resolve(job({ id: "a", state: "paused" })));
+  assert.equal(state("a"), "paused", "what was told before the question is older");
+  let answer: (one: Job) => void = () => undefined;
+  const asking = store.answered(new Promise<Job>((done) => (answer = done)));
+  store.soon(said(job({ id: "a", state: "done" })));
+  store.soon(said(job({ id: "b", state: "done" })));
+  answer(job({ id: "a", state: "queued" }));
+  assert.equal((await asking).state, "queued", "who asked is given it");
+  told(job({ id: "c" }));
+  assert.deepEqual([state("a"), state("b")], ["done", "done"]);
+  const again = store.answered(new Promise<Job>((done) => (answer = done)));
+  store.soon({ type: "event", event: { type: "job_removed", data: { id: "a" } }, now_unix_ms: 7 });
+  answer(job({ id: "a", state: "queued" }));
+  await again;
+  store.seen();
+  assert.equal(state("a"), undefined, "what was taken off the list stays away");
 });

@@ -107,6 +107,7 @@ test("timetables: entries, the hours before the first one, and what is none", ()
   assert.deepEqual(entries, [{ minute: 480, bytes_per_s: 2 ** 21 }, { minute: 1200, bytes_per_s: 0 }]);
   assert.deepEqual(spans(entries ?? []).map((s) => [minuteText(s.from), s.to, s.bytes_per_s]), [["00:00", 480, 0], ["08:00", 1200, 2 ** 21], ["20:00", 1440, 0]]);
   assert.deepEqual(parseTimetable(""), []);
+  for (const [text, all] of [["2M", 2 ** 21], [" off ", 0]] as const) assert.deepEqual(parseTimetable(text), [{ minute: 0, bytes_per_s: all }], text);
   for (const wrong of ["25:00,2M", "08:00", "08:00,ten", "8,2M"]) assert.equal(parseTimetable(wrong), null, wrong);
 });
 

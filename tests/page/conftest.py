@@ -17,6 +17,7 @@ sys.path.insert(0, str(TOP / "tests/scenario"))
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
 
 from daemon import Daemon  # noqa: E402
+from disk import wait_until  # noqa: E402
 from lab import Lab  # noqa: E402
 
 # Debian's, not one that Playwright would bring.
@@ -128,3 +129,36 @@ def kept(daemon, name, value):
     while (now := daemon.get("/settings").json[name]) != value and time.monotonic() < end:
         time.sleep(0.05)
     return now == value
+
+
+def copied(page, text):
+    """The clipboard has it: the browser writes there in its own time."""
+    wait_until(lambda: page.evaluate("navigator.clipboard.readText()") == text)
+
+
+class held:
+    """Answers to requests of this kind reach the page only with let(): the order that a slow line makes."""
+
+    def __init__(self, page, method, url, most=None, only=""):
+        self.page, self.method, self.left, self.only = page, method, most, only
+        self.open, self.answers = False, []
+        page.route(url, self._take)
+
+    def _take(self, route):
+        asked = route.request
+        if self.open or self.left == 0 or asked.method != self.method or self.only not in (asked.post_data or ""):
+            return route.fallback()
+        self.left = None if self.left is None else self.left - 1
+        self.answers.append((route, route.fetch()))
+
+    def wait(self):
+        """Until the daemon has answered one."""
+        end = time.monotonic() + 20
+        while not self.answers:
+            assert time.monotonic() < end, "nothing was asked"
+            self.page.wait_for_timeout(20)
+
+    def let(self):
+        self.open = True
+        for route, answer in self.answers:
+            route.fulfill(response=answer)

@@ -6,6 +6,8 @@ Seen red on purpose, each with the page broken so:
     the event ignored, the whole size said as freed,
     a No that deletes, Delete without its name           test_delete_says_what_it_frees_asks_and_frees_just_that
     the quota set unasked, an eviction not told          test_the_quota_asks_before_it_takes
+    a slow disk given up before the daemon does          test_a_cache_on_a_slow_disk_is_waited_for
+    tabs that read for themselves and tell each other    test_tabs_without_locks_hear_of_each_deletion_once
 """
 import os
 import re
@@ -15,8 +17,8 @@ import pytest
 from playwright.sync_api import expect
 
 import hub
-from conftest import kept, row
-from disk import flip_bit
+from conftest import copied, held, kept, row
+from disk import flip_bit, wait_until
 from lab import MB, REPO
 from test_access import faults
 
@@ -65,16 +67,16 @@ def test_what_is_here_how_large_how_old_and_in_which_order(daemon, tabs):
         expect(space).to_contain_text(word)
     names = page.locator("li[data-row] h3")
     expect(page.get_by_text("3 repositories", exact=True)).to_be_visible()
-    assert names.all_inner_texts()[0] == REPO, "largest first"
+    expect(names.first).to_have_text(REPO)  # largest first
     page.get_by_label("Order").select_option("name")
-    assert [re.sub(r"\s+", " ", text).strip() for text in names.all_inner_texts()] == ["dataset org/data", "org/small", REPO]
+    expect(names).to_have_text(["dataset org/data", "org/small", REPO])
     old = time.time() - 400 * 86400
     for blob in hub.repo_folder(daemon.lab.home, "org/small").glob("blobs/*"):
         os.utime(blob, (old, old))
     daemon.wait(daemon.add("org/data", type="dataset", force=True))  # what has ended is shown without asking
     expect(row(page, "org/small")).to_contain_text("used 400 days ago")
     page.get_by_label("Order").select_option("used")
-    assert names.all_inner_texts()[-1] == "org/small"
+    expect(names.last).to_have_text("org/small")
     page.get_by_role("searchbox", name="Find").fill("SMALL")
     expect(page.get_by_text("1 repository", exact=True)).to_be_visible()
     expect(row(page, REPO)).to_have_count(0)
@@ -87,12 +89,12 @@ def test_what_is_here_how_large_how_old_and_in_which_order(daemon, tabs):
     expect(page.locator("li[data-row]").first.get_by_role("table")).to_be_visible()
     card = opened(page)
     here = commits(daemon)
-    assert [text[:10] for text in card.locator("tbody td:first-child").all_inner_texts()] == [here["v1"][:10], here["main"][:10]]
+    expect(card.locator("tbody td:first-child")).to_contain_text([here["v1"][:10], here["main"][:10]])
     for ref, size in (("v1", "5.00 MB"), ("main", "4.00 MB")):
         for word in (ref, size, "2 files", "proved"):
             expect(line(card, here[ref])).to_contain_text(word)
     card.get_by_role("button", name=f"Copy the commit of {REPO}").first.click()
-    assert page.evaluate("navigator.clipboard.readText()") == here["v1"]
+    copied(page, here["v1"])
     assert faults(page) == []
     page.set_viewport_size({"width": 360, "height": 740})
     wide = page.evaluate("""() => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
@@ -108,6 +110,7 @@ def test_one_revision_of_several_is_verified_and_repaired(daemon, lab, tabs):
     for what, ref, word in (("Verify", "main", "proved"), ("Verify", "v1", "damaged"), ("Repair", "v1", "proved")):
         card.get_by_role("button", name=f"{what} {REPO} {here[ref][:7]}").click()
         expect(toast(page, f"{'Verifying' if what == 'Verify' else 'Repairing'} {REPO}: see Downloads.").first).to_be_visible()
+        wait_until(lambda: not daemon.get("/jobs?state=queued,resolving,downloading,verifying,repairing").json["jobs"])
         expect(line(card, here[ref]).locator(".state")).to_have_text(word)
     jobs = daemon.get("/jobs?q=org/x").json["jobs"]
     assert [(job["verb"], job["commit"], job["state"]) for job in jobs[:3]] == [
@@ -134,7 +137,7 @@ def test_delete_says_what_it_frees_asks_and_frees_just_that(daemon, lab, tabs):
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     assert commits(daemon) == here
-    lab.server.set(conn_rate=MB // 8)
+    lab.server.set(conn_rate=MB // 64)  # so that it still runs when the question has been answered
     job = daemon.add(REPO, revision="v1", force=True)
     daemon.wait(job, until=lambda now: now["state"] == "downloading")
     tab.may_fail = True  # the refusal shows in the console
@@ -209,3 +212,33 @@ def test_a_cache_that_cannot_be_read_is_said(lab, serve, tabs):
     daemon.wait(daemon.add(REPO))
     expect(row(page, REPO)).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_cache_on_a_slow_disk_is_waited_for(daemon, tabs):
+    """The daemon answers within 60 s; here the page's seconds are ten times as fast, and the answer takes 30 of them."""
+    tab = tabs(daemon)
+    tab.page.add_init_script("const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms / 10)")
+    listing = held(tab.page, "GET", "**/api/v1/cache")
+    page = tab.open("cache")
+    listing.wait()
+    expect(page.get_by_text("Reading the cache.")).to_be_visible()
+    page.wait_for_timeout(3000)
+    listing.let()
+    expect(page.get_by_role("heading", name="org/small")).to_be_visible()
+    expect(page.get_by_text("The cache cannot be read")).to_have_count(0)
+
+
+def test_tabs_without_locks_hear_of_each_deletion_once(daemon, lab, tabs):
+    """Over plain http from another machine a browser has no locks, and each tab reads the stream for itself."""
+    for blob in hub.repo_folder(lab.home, "org/small").glob("blobs/*"):
+        os.utime(blob, (time.time() - 365 * 86400,) * 2)
+    pages = []
+    for _ in range(3):
+        tab = tabs(daemon)
+        tab.page.add_init_script("delete Navigator.prototype.locks")
+        pages.append(tab.open())
+    for page in pages:
+        expect(page.get_by_role("heading", name=REPO).first).to_be_visible()
+    daemon.patch("/settings", {"quota_bytes": daemon.get("/cache").json["total_bytes"] - 1})
+    for page in pages:
+        expect(toast(page, "Quota: deleted")).to_have_text(re.compile("Quota: deleted org/small [0-9a-f]{7}, "))

@@ -18,6 +18,7 @@ from hub import gen_fast, repo_folder
 from lab import MB, MIB, REPO
 
 SIZE = 12 * MIB
+GROWING = 120 * MIB  # a minute for one that grows
 GROW = "import sys, time\nf = open(sys.argv[1], 'ab', buffering=0)\nwhile True:\n    f.write(bytes(200_000))\n    time.sleep(0.1)\n"
 
 
@@ -67,7 +68,7 @@ def test_a_leftover_is_shown_and_adopted(lab, serve, tabs):
 
 def test_one_that_grows_has_its_writer_its_bar_and_is_refused_in_words(lab, serve, tabs):
     """In the hub cache, where repository, file and total are known; gone from the page when it is gone."""
-    lab.file(SIZE).start()
+    lab.file(GROWING).start()
     lab.assert_done(lab.pull())  # the listing beside it tells whose it is
     entry = lab.server.tree(REPO)["model.bin"]
     folder = repo_folder(lab.home, REPO) / "blobs"
@@ -82,7 +83,7 @@ def test_one_that_grows_has_its_writer_its_bar_and_is_refused_in_words(lab, serv
         seen = card(page, REPO)
         expect(seen.get_by_text("watched", exact=True)).to_be_visible()
         expect(seen.get_by_text(re.compile(rf"model\.bin \(python.*pid {writer.pid}\)"))).to_be_visible()
-        expect(seen.get_by_text(re.compile(r"/ 12\.58 MB.*MB/s.*last growth"))).to_be_visible()
+        expect(seen.get_by_text(re.compile(r"/ 125\.83 MB.*MB/s.*last growth"))).to_be_visible()
         expect(seen.get_by_role("progressbar")).not_to_have_attribute("aria-valuenow", "0")
         seen.get_by_role("button", name="Adopt").click()
         dialog = page.get_by_role("dialog")

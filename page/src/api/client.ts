@@ -20,6 +20,8 @@ const BASE = "/api/v1";
 const TOKEN_KEY = "hf-pull-token";
 /** A daemon on the same machine answers in milliseconds; after this the page says that it does not. */
 const ANSWER_MS = 15_000;
+/** What has to be looked up on a disk it answers within a minute, if only to say that the disk hangs. */
+const DISK_MS = 65_000;
 
 export class ApiError extends Error {
   constructor(
@@ -35,7 +37,13 @@ export class ApiError extends Error {
 export function takeToken(location: Location, history: History, storage: Storage): void {
   const match = /^#token=([^&]+)(?:&(.*))?$/.exec(location.hash);
   if (!match?.[1]) return;
-  storage.setItem(TOKEN_KEY, decodeURIComponent(match[1]));
+  let token = match[1];
+  try {
+    token = decodeURIComponent(token);
+  } catch {
+    /* a per cent sign that escapes nothing stands for itself */
+  }
+  storage.setItem(TOKEN_KEY, token);
   history.replaceState(null, "", location.pathname + location.search + (match[2] ? `#${match[2]}` : ""));
 }
 
@@ -65,13 +73,14 @@ interface Call {
   method?: string;
   body?: unknown;
   headers?: Record<string, string>;
+  within_ms?: number;
 }
 
-async function call<T>(path: string, { method = "GET", body, headers }: Call = {}): Promise<T> {
+async function call<T>(path: string, { method = "GET", body, headers, within_ms = ANSWER_MS }: Call = {}): Promise<T> {
   const request: RequestInit = {
     method,
     headers: { ...authHeaders(), ...headers },
-    signal: AbortSignal.timeout(ANSWER_MS),
+    signal: AbortSignal.timeout(within_ms),
     cache: "no-store",
   };
   if (body !== undefined) {
@@ -83,7 +92,7 @@ async function call<T>(path: string, { method = "GET", body, headers }: Call = {
     answer = await fetch(path, request);
   } catch (error) {
     const late = error instanceof DOMException && error.name === "TimeoutError";
-    throw new ApiError(0, "", late ? "the daemon did not answer in 15 s" : "the daemon cannot be reached");
+    throw new ApiError(0, "", late ? `the daemon did not answer in ${within_ms / 1000} s` : "the daemon cannot be reached");
   }
   if (!answer.ok) throw await problem(answer);
   if (answer.status === 204) return undefined as T;
@@ -121,15 +130,15 @@ export const api = {
   changeSettings: (body: SettingsChange) => call<Settings>(`${BASE}/settings`, { method: "PATCH", body }),
   testNotify: () =>
     call<{ results: NotifyResult[] }>(`${BASE}/settings/notify-test`, { method: "POST", body: {} }),
-  cache: () => call<Cache>(`${BASE}/cache`),
+  cache: () => call<Cache>(`${BASE}/cache`, { within_ms: DISK_MS }),
   deleteRevision: (type: string, repo: string, commit: string) => {
     const [owner, name] = repo.includes("/") ? repo.split("/") : ["-", repo];
     const parts = [type, owner ?? "-", name ?? ""].map(encodeURIComponent).join("/");
-    return call<{ freed_bytes: number }>(`${BASE}/cache/${parts}/revisions/${commit}`, { method: "DELETE" });
+    return call<{ freed_bytes: number }>(`${BASE}/cache/${parts}/revisions/${commit}`, { method: "DELETE", within_ms: DISK_MS });
   },
-  foreign: () => call<{ downloads: Foreign[] }>(`${BASE}/foreign`),
+  foreign: () => call<{ downloads: Foreign[] }>(`${BASE}/foreign`, { within_ms: DISK_MS }),
   adopt: (id: string, body: { repo?: string; type?: RepoType; revision?: string; path?: string }) =>
-    call<Job>(`${BASE}/foreign/${encodeURIComponent(id)}/adopt`, { method: "POST", body }),
+    call<Job>(`${BASE}/foreign/${encodeURIComponent(id)}/adopt`, { method: "POST", body, within_ms: DISK_MS }),
   network: () => call<Network>("/api/system/network"),
   history: (span: "hour" | "day") => call<NetworkHistory>(`${BASE}/network/history?span=${span}`),
   /** The raw stream; who reads it ends it by the signal. */

@@ -19,6 +19,8 @@ const CHANNEL = "hf-pull";
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 5_000];
 /** A stream that is silent for so long is asked about by another way before it is believed dead. */
 const SILENT_MS = 20_000;
+/** Other tools' downloads may lie on a disk that hangs: the list of jobs waits so long for them. */
+const BESIDE_MS = 1_000;
 
 type TabMessage =
   | { kind: "event"; id: string; event: ServerEvent }
@@ -28,13 +30,15 @@ type TabMessage =
 
 const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
-async function load(store: Store): Promise<Snapshot> {
+/** Jobs must be seen even where a figure beside them cannot be had, or comes late: that one is then told of by `late`. */
+async function load(store: Store, late: (event: ServerEvent) => void): Promise<Snapshot> {
   const old = store.get();
+  const look = api.foreign();
+  look.then((data) => late({ type: "foreign", data })).catch(() => undefined);
   const [jobs, settings, foreign, network] = await Promise.all([
     api.jobs(),
     api.settings(),
-    // Jobs must be seen even where a figure beside them cannot be had.
-    api.foreign().catch(() => ({ downloads: [...old.foreign] })),
+    Promise.race([look.catch(() => null), pause(BESIDE_MS).then(() => null)]),
     api.network().catch(() => old.network),
   ]);
   return {
@@ -42,7 +46,7 @@ async function load(store: Store): Promise<Snapshot> {
     total: jobs.total,
     next_cursor: jobs.next_cursor,
     settings,
-    foreign: foreign.downloads,
+    foreign: foreign?.downloads ?? [...old.foreign],
     network: network ?? { rx_bytes_per_s: 0, tx_bytes_per_s: 0, interfaces: [], jobs: [], hub_quota: null },
   };
 }
@@ -57,16 +61,24 @@ export class LinkReader {
   private stream: AbortController | null = null;
   private wake: (() => void) | null = null;
   private files = new Map<string, Set<FilesListener>>();
+  /** Listings asked for, the newest of those that were taken, and how many are under way. */
+  private listings = { asked: 0, taken: 0, open: 0 };
+  /** How often other tools' downloads were told of. */
+  private foreignTold = 0;
+  /** What the stream says while a listing is under way: some seconds of it at most. */
+  private held: ServerEvent[] = [];
 
   constructor(private readonly store: Store) {}
 
   start(): void {
-    if (this.channel) this.channel.onmessage = (event: MessageEvent<TabMessage>) => this.fromTab(event.data);
     if (this.channel && "locks" in navigator) {
+      this.channel.onmessage = (event: MessageEvent<TabMessage>) => this.fromTab(event.data);
       void navigator.locks.request(CHANNEL, () => this.lead());
       this.tell({ kind: "ask" });
       void this.reload();
     } else {
+      this.channel?.close(); // each reads it all: what others say would be heard twice
+      this.channel = null;
       void this.lead();
     }
   }
@@ -119,20 +131,36 @@ export class LinkReader {
   }
 
   private take(event: ServerEvent): void {
+    if (event.type === "foreign") this.foreignTold++;
     if (event.type === "files") for (const listener of this.files.get(event.data.id) ?? []) listener(event.data.files);
-    this.store.soon({ type: "event", event, now_unix_ms: Date.now() });
+    // Which run of the daemon it is must be known before its listing is taken.
+    if (this.listings.open > 0 && event.type !== "hello") this.held.push(event);
+    else this.soon(event);
   }
 
-  /** Events that came meanwhile are applied after the listing: whatever changed since is among them. */
+  /** Events that come meanwhile are applied after the listing: whatever changed since is among them. */
   private async reload(): Promise<boolean> {
+    const turn = ++this.listings.asked;
+    const told = this.foreignTold;
+    this.listings.open++;
     try {
-      const snapshot = await load(this.store);
+      const snapshot = await load(this.store, (event) => {
+        if (this.foreignTold === told) this.take(event); // else the stream was faster, and is newer
+      });
+      if (turn < this.listings.taken) return true; // a newer one overtook it
+      this.listings.taken = turn;
       this.store.now({ type: "snapshot", snapshot, now_unix_ms: Date.now() });
       return true;
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) this.setLink("refused", error);
       return false;
+    } finally {
+      if (--this.listings.open === 0) for (const event of this.held.splice(0)) this.soon(event);
     }
+  }
+
+  private soon(event: ServerEvent): void {
+    this.store.soon({ type: "event", event, now_unix_ms: Date.now() });
   }
 
   private async lead(): Promise<never> {

@@ -11,7 +11,9 @@ export type Fetch = (offset: number, limit: number) => Promise<{ files: FileRow[
 export class FileList {
   private rows: (FileRow | undefined)[] = [];
   private at = new Map<string, number>();
-  private asked = new Set<number>();
+  /** Pages that were asked for, and with which question: an older answer never stands over a newer one. */
+  private asked = new Map<number, number>();
+  private questions = 0;
 
   constructor(
     private readonly fetch: Fetch,
@@ -35,18 +37,23 @@ export class FileList {
   }
 
   private async load(page: number, total: number): Promise<void> {
-    this.asked.add(page);
+    const question = ++this.questions;
+    const forget = () => {
+      if (this.asked.get(page) === question) this.asked.delete(page);
+    };
+    this.asked.set(page, question);
     try {
       const got = await this.fetch(page * FILES_PAGE, FILES_PAGE);
+      if ((this.asked.get(page) ?? question) > question) return;
       got.files.forEach((file, i) => {
         this.rows[page * FILES_PAGE + i] = file;
         this.at.set(file.path, page * FILES_PAGE + i);
       });
       // The daemon may still be taking in the listing: it knows how many, and not yet which.
-      if (got.files.length < Math.min(FILES_PAGE, total - page * FILES_PAGE)) setTimeout(() => this.asked.delete(page), AGAIN_MS);
+      if (got.files.length < Math.min(FILES_PAGE, total - page * FILES_PAGE)) setTimeout(forget, AGAIN_MS);
       this.changed();
     } catch {
-      this.asked.delete(page); // the next look asks again
+      forget(); // the next look asks again
     }
   }
 

@@ -1,6 +1,7 @@
 /* Holds the state and says when it changed: at most four times a second for what the server sends, at once for what the
  * user did, and not at all to the views while nobody looks. */
 
+import type { Job, ServerEvent } from "../api/types";
 import type { Action, State } from "./model";
 import { EMPTY } from "./model";
 import { reduce } from "./reduce";
@@ -19,6 +20,9 @@ export class Store {
   private views = new Set<Listener>();
   private always = new Set<(state: State, before: State) => void>();
   private unseen = false;
+  /** Messages of the stream, counted, and the number of the last one about each job. */
+  private heard = 0;
+  private heardOf = new Map<string, number>();
 
   constructor(private readonly hidden: () => boolean) {}
 
@@ -33,7 +37,22 @@ export class Store {
   /** What the server sends by itself. */
   soon(action: Action): void {
     this.waiting.push(action);
+    if (action.type === "event") this.note(action.event);
     this.timer ??= setTimeout(() => this.flush(), this.hidden() ? HIDDEN_BEAT_MS : BEAT_MS);
+  }
+
+  /** The answer to what the user did. Where the stream told of that job meanwhile it may be older than that, and is not
+   *  taken: what is newer comes by the stream as well. */
+  async answered(asking: Promise<Job>): Promise<Job> {
+    const before = this.heard;
+    const job = await asking;
+    if ((this.heardOf.get(job.id) ?? 0) <= before) this.now({ type: "job", job });
+    return job;
+  }
+
+  private note(event: ServerEvent): void {
+    this.heard++;
+    if (event.type === "job" || event.type === "job_removed") this.heardOf.set(event.data.id, this.heard);
   }
 
   /** To be called when the page is looked at again. */

@@ -1,9 +1,9 @@
 /* Adding: a name or a link, what of it, and the plan before anything starts. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../api/client";
 import type { FileRow, JobRequest, RepoType } from "../api/types";
-import { limit as limitText, parseRate } from "../words/format";
+import { limit as limitText, parseRate, rateInput } from "../words/format";
 import { parseHubLink } from "../words/hublink";
 import { planFigures } from "../words/plan";
 import { excludeOthers, findQuants } from "../words/quants";
@@ -24,12 +24,19 @@ interface Wishes {
 
 const NO_WISHES: Wishes = { include: [], exclude: [], type: "", priority: 0, limit_bytes_per_s: 0, local_dir: "" };
 
+/** A link of a Hub that the page does not know; the daemon may be pulling from that one. */
+function otherLink(text: string): { repo: string; type: ""; revision: ""; path: "" } | null {
+  const link = text.trim();
+  return /^https?:\/\/\S+$/i.test(link) ? { repo: link, type: "", revision: "", path: "" } : null;
+}
+
 function request(text: string, revision: string, wishes: Wishes): JobRequest | null {
-  const asked = parseHubLink(text);
+  const asked = parseHubLink(text) ?? otherLink(text);
   if (!asked) return null;
+  const type = wishes.type || asked.type;
   return {
     repo: asked.repo,
-    type: wishes.type || asked.type,
+    ...(type ? { type } : {}),
     ...(revision || asked.revision ? { revision: revision || asked.revision } : {}),
     ...(asked.path ? { paths: [asked.path] } : {}),
     ...(wishes.include.length > 0 ? { include: wishes.include } : {}),
@@ -42,10 +49,16 @@ function request(text: string, revision: string, wishes: Wishes): JobRequest | n
 
 function PatternInput({ name, add }: { name: string; add: (pattern: string) => void }) {
   const [text, setText] = useState("");
+  const typed = useRef({ text, add });
+  typed.current = { text, add };
   const take = () => {
-    if (text.trim()) add(text.trim());
+    const pattern = typed.current.text.trim();
+    typed.current.text = "";
+    if (pattern) typed.current.add(pattern);
     setText("");
   };
+  // Who leaves the field, or closes the menu, means what stands in it.
+  useLayoutEffect(() => take, []);
   return (
     <div class="inline">
       <label>
@@ -55,6 +68,7 @@ function PatternInput({ name, add }: { name: string; add: (pattern: string) => v
           placeholder={name === "Only" ? "*.safetensors" : "*.bin"}
           size={16}
           onInput={(event) => setText(event.currentTarget.value)}
+          onBlur={take}
           onKeyDown={(event) => {
             if (event.key !== "Enter") return;
             event.preventDefault();
@@ -72,6 +86,8 @@ function PatternInput({ name, add }: { name: string; add: (pattern: string) => v
 function WishesMenu({ wishes, set }: { wishes: Wishes; set: (wishes: Wishes) => void }) {
   const [rateText, setRateText] = useState("");
   const bad = parseRate(rateText) === null;
+  // What was typed for the download before, or taken back by its chip, is not what this one gets.
+  const shownRate = bad || parseRate(rateText) === wishes.limit_bytes_per_s ? rateText : rateInput(wishes.limit_bytes_per_s);
   const used = wishes.include.length + wishes.exclude.length;
   return (
     <Menu label={used > 0 ? `Filters ${used}` : "Filters"} title="Filters, priority, limit, folder">
@@ -101,7 +117,7 @@ function WishesMenu({ wishes, set }: { wishes: Wishes; set: (wishes: Wishes) => 
           <label class="field">
             <span class="label">Limit</span>
             <input
-              value={rateText}
+              value={shownRate}
               placeholder="none, or 2M, 500K, 1.5MB"
               aria-invalid={bad}
               onInput={(e) => {
@@ -156,11 +172,14 @@ export function AddForm() {
   const planner = usePlan();
   const { state } = planner;
   const quants = useMemo(() => findQuants(listing), [listing]);
+  /** what the plan on the screen is of: the fields may say something else by now */
+  const named = useRef({ text: "", revision: "" });
   const start = useRef<HTMLDivElement>(null);
-  const forStart = useRef(false);
+  /** who had the focus when the plan was asked for, where the next Enter shall start it */
+  const forStart = useRef<Element | null>(null);
 
   const asked = (with_: Wishes, quantsChosen: ReadonlySet<string> | null): JobRequest | null => {
-    const plain = request(text, revision, with_);
+    const plain = request(named.current.text, named.current.revision, with_);
     if (!plain || !quantsChosen) return plain;
     const others = excludeOthers(quants, new Set(quantsChosen));
     return { ...plain, exclude: [...(plain.exclude ?? []), ...others] };
@@ -174,18 +193,20 @@ export function AddForm() {
   };
 
   const begin = (thenStart: boolean) => {
-    forStart.current = thenStart;
+    forStart.current = thenStart ? document.activeElement : null;
+    named.current = { text, revision };
     setChosen(null);
     setListing([]);
     plan(wishes, null);
   };
 
   // The choices are those of the first listing: a later plan shows only what was chosen.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (state.is !== "ready") return;
     if (listing.length === 0) setListing(state.files);
-    if (forStart.current) start.current?.querySelector<HTMLElement>(".primary")?.focus();
-    forStart.current = false;
+    // Who went on to another field meanwhile types there, and does not start anything with Enter.
+    if (forStart.current === document.activeElement) start.current?.querySelector<HTMLElement>(".primary")?.focus();
+    forStart.current = null;
   }, [state.is]);
 
   const change = (next: Wishes) => {
@@ -208,12 +229,11 @@ export function AddForm() {
   const add = async () => {
     const spec = asked(wishes, chosen);
     if (!spec) return;
-    const job = await api.create({ ...spec, verb: "pull" });
-    store.now({ type: "job", job });
+    const job = await store.answered(api.create({ ...spec, verb: "pull" }));
     toasts.say(`Added ${job.repo}.`);
     close();
-    setText("");
-    setRevision("");
+    setText((now) => (now === named.current.text ? "" : now));
+    setRevision((now) => (now === named.current.revision ? "" : now));
     setWishes(NO_WISHES);
   };
 

@@ -1,7 +1,7 @@
 /* The frame: head, three places and the settings, foot, and what lies above them. */
 
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { setToken } from "../api/client";
 import { limitNow } from "../api/types";
 import { listenKeys, KEYS } from "../state/keys";
@@ -32,14 +32,14 @@ function placeNow(): string {
   return name in PLACES ? name : "";
 }
 
-function usePlace(): string {
+function usePlace(): [string, () => void] {
   const [place, setPlace] = useState(placeNow());
-  useEffect(() => {
-    const change = () => setPlace(placeNow());
-    window.addEventListener("hashchange", change);
-    return () => window.removeEventListener("hashchange", change);
+  const look = () => setPlace(placeNow());
+  useLayoutEffect(() => {
+    window.addEventListener("hashchange", look);
+    return () => window.removeEventListener("hashchange", look);
   }, []);
-  return place;
+  return [place, look];
 }
 
 const pick = {
@@ -144,7 +144,10 @@ function Refused({ why, needsToken }: { why: string; needsToken: boolean }) {
       }}
     >
       <h1>This daemon wants a token</h1>
-      <p>Open the link that hf-pulld printed when it started, or paste its token here. It stays in this tab.</p>
+      <p>
+        Paste it here, and it stays in this tab. It is what HF_PULLD_TOKEN or the file of <code>--api-token-file</code> says; else hf-pulld
+        names the file when it starts.
+      </p>
       <p class="muted">{why}</p>
       <div class="inline">
         <label class="grow">
@@ -219,7 +222,7 @@ function Teller() {
 
 function KeysDialog({ done }: { done: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby="keys-title" onClose={done}>
       <h2 id="keys-title">Keys</h2>
@@ -242,20 +245,26 @@ function KeysDialog({ done }: { done: () => void }) {
   );
 }
 
-function focusAdd(): void {
-  const field = () => document.getElementById("add");
-  if (!field()) location.hash = "#/";
-  setTimeout(() => field()?.focus(), field() ? 0 : 50);
-}
-
 export function App() {
-  const place = usePlace();
+  const [place, look] = usePlace();
   const link = useStore(pick.link);
   const [help, setHelp] = useState(false);
-  useEffect(() => listenKeys({ add: focusAdd, help: () => setHelp(true) }), []);
+  const toAdd = useRef(false);
+  const focusAdd = () => {
+    const field = document.getElementById("add");
+    if (field) return field.focus();
+    toAdd.current = true;
+    location.hash = "#/";
+    look(); // the browser tells of the new address later, and what is typed until then would be taken for keys
+  };
+  useLayoutEffect(() => listenKeys({ add: focusAdd, help: () => setHelp(true) }), []);
   const main = useRef<HTMLElement>(null);
   const Page = useMemo(() => PLACES[place]?.page ?? Downloads, [place]);
-  useEffect(() => window.scrollTo(0, 0), [place]);
+  useLayoutEffect(() => {
+    window.scrollTo(0, 0);
+    if (toAdd.current) document.getElementById("add")?.focus();
+    toAdd.current = false;
+  }, [place]);
   return (
     <div class={`frame ${link.state === "lost" ? "is-lost" : ""}`}>
       <a

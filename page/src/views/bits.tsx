@@ -2,10 +2,10 @@
 
 import { Component } from "preact";
 import type { ComponentChildren, ComponentType, JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Job } from "../api/types";
 import { percent, size, sizeOf } from "../words/format";
-import { provedWords, shownBytes } from "../words/job";
+import { provedWords, readsDisk, shownBytes } from "../words/job";
 import { useHouse } from "./context";
 import { Icon } from "./icons";
 
@@ -84,12 +84,13 @@ export function Menu({ label, title, name, class: kind, shortcut, children }: Me
   const id = useId();
   const close = () => {
     setOpen(false);
-    box.current?.querySelector<HTMLElement>("button")?.focus();
+    // A choice closes the menu when the daemon has answered: who went on meanwhile keeps the focus.
+    if (box.current?.contains(document.activeElement)) box.current.querySelector<HTMLElement>("button")?.focus();
   };
-  useEffect(() => {
+  // With the panel itself: an effect comes a frame later, and would take what is typed meanwhile away from its field.
+  useLayoutEffect(() => {
     if (!open) return;
-    const panel = box.current?.querySelector<HTMLElement>(".panel");
-    panel?.querySelector<HTMLElement>("input, button, [tabindex]")?.focus();
+    box.current?.querySelector<HTMLElement>(".panel :is(input, button, [tabindex])")?.focus();
     const outside = (event: Event) => {
       if (!box.current?.contains(event.target as Node)) setOpen(false);
     };
@@ -130,6 +131,9 @@ export function Menu({ label, title, name, class: kind, shortcut, children }: Me
   );
 }
 
+/** For a draft whose `sent` text is saved now: gone, unless another one was typed while the daemon had not answered. */
+export const unlessTyped = (sent: string | null) => (draft: string | null) => (draft === sent ? null : draft);
+
 export function CopyButton({ text, what }: { text: string; what: string }) {
   const { toasts } = useHouse();
   const [done, setDone] = useState(false);
@@ -154,7 +158,7 @@ export function Bar({ job }: { job: Job }) {
   const total = Math.max(job.total_bytes, 1);
   const width = (bytes: number) => ({ width: `${Math.min(100, (bytes / total) * 100)}%` });
   const here = shownBytes(job);
-  const isRead = job.verb === "verify";
+  const isRead = readsDisk(job);
   const said = job.total_bytes
     ? `${percent(here, job.total_bytes)} %, ${sizeOf(here, job.total_bytes)}, ${provedWords(job)}`
     : "the size is not known yet";
@@ -199,7 +203,7 @@ export function Confirm(props: {
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const title = useId();
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby={title} onClose={props.onNo}>
       <h2 id={title}>{props.title}</h2>

@@ -46,8 +46,7 @@ const byName = (a: CacheRevision, b: CacheRevision) => Number(b.refs.length > 0)
 function Revision({ repo, revision, doom }: { repo: CacheRepo; revision: CacheRevision; doom: (d: Doomed) => void }) {
   const { store, toasts } = useHouse();
   const start = async (verb: "verify" | "repair") => {
-    const job = await api.create({ repo: repo.repo, type: repo.type, revision: revision.commit, verb });
-    store.now({ type: "job", job });
+    await store.answered(api.create({ repo: repo.repo, type: repo.type, revision: revision.commit, verb }));
     toasts.say(`${verb === "verify" ? "Verifying" : "Repairing"} ${repo.repo}: see Downloads.`);
   };
   const name = `${repo.repo} ${revision.commit.slice(0, 7)}`;

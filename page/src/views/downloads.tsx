@@ -2,7 +2,6 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api } from "../api/client";
 import type { Job } from "../api/types";
 import type { State } from "../state/model";
 import { NOT_QUEUED, groups, queueFacts, queuedOf } from "../state/select";
@@ -12,20 +11,25 @@ import { Act } from "./bits";
 import { useHouse, useNow, useStore } from "./context";
 import { ForeignRow } from "./foreign";
 import { JobRow } from "./job";
+import { more } from "./steer";
 
 /** Ended jobs shown at first: the newest are the ones looked for. */
 const ENDED_FIRST = 20;
 
-/** A row that moves to another place loses the focus; it gets it back. */
+/** A row that moves to another place loses the focus; it gets it back, unless somebody clicked elsewhere. */
 function useKeptFocus() {
   const box = useRef<HTMLDivElement>(null);
   const last = useRef("");
   useEffect(() => {
-    const take = (event: FocusEvent) => {
+    const take = (event: Event) => {
       last.current = (event.target as Element).closest<HTMLElement>("[data-row]")?.dataset["row"] ?? "";
     };
     document.addEventListener("focusin", take);
-    return () => document.removeEventListener("focusin", take);
+    document.addEventListener("pointerdown", take);
+    return () => {
+      document.removeEventListener("focusin", take);
+      document.removeEventListener("pointerdown", take);
+    };
   }, []);
   useLayoutEffect(() => {
     const lost = document.activeElement === null || document.activeElement === document.body;
@@ -68,14 +72,10 @@ const pick = {
 };
 
 function More() {
-  const { store } = useHouse();
+  const house = useHouse();
   const cursor = useStore(pick.cursor);
   if (cursor === null) return null;
-  const run = async () => {
-    const list = await api.jobs(cursor);
-    store.now({ type: "more", jobs: list.jobs, next_cursor: list.next_cursor, total: list.total });
-  };
-  return <Act label="Load more" what="The list of jobs" run={run} class="wide" />;
+  return <Act label="Load more" what="The list of jobs" run={() => more(house)} class="wide" />;
 }
 
 export function Downloads() {

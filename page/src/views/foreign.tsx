@@ -32,13 +32,13 @@ function AdoptDialog({ foreign, done }: { foreign: Foreign; done: () => void }) 
     const asked = parseHubLink(repo);
     if (!asked) return setWrong(`'${repo}' is no repository. Write ORG/NAME.`);
     try {
-      const job = await api.adopt(foreign.id, {
+      const job = api.adopt(foreign.id, {
         repo: asked.repo,
         ...(asked.repo === foreign.repo && foreign.repo_type ? { type: foreign.repo_type } : { type: asked.type }),
         ...(asked.revision ? { revision: asked.revision } : {}),
         ...(path || asked.path ? { path: path || asked.path } : {}),
       });
-      house.store.now({ type: "job", job });
+      await house.store.answered(job);
       done();
     } catch (error) {
       setWrong(error instanceof Error ? error.message : String(error));

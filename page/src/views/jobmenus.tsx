@@ -68,7 +68,7 @@ export function LimitMenu({ job }: { job: Job }) {
   const { store, toasts } = useHouse();
   const set = (close: () => void) => async (bytesPerS: number) => {
     try {
-      store.now({ type: "job", job: await api.change(job.id, { limit_bytes_per_s: bytesPerS }) });
+      await store.answered(api.change(job.id, { limit_bytes_per_s: bytesPerS }));
       close();
     } catch (error) {
       toasts.bad(`Limit of ${job.repo}`, error);
@@ -86,7 +86,7 @@ export function PriorityMenu({ job }: { job: Job }) {
   const { store, toasts } = useHouse();
   const set = async (priority: number, close: () => void) => {
     try {
-      store.now({ type: "job", job: await api.change(job.id, { priority }) });
+      await store.answered(api.change(job.id, { priority }));
       close();
     } catch (error) {
       toasts.bad(`Priority of ${job.repo}`, error);

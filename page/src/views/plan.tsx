@@ -119,6 +119,11 @@ export function FilterHints({ files, used, add }: { files: FileRow[]; used: read
 const ROW_PX = 30;
 const MOST_ROWS = 8;
 
+function planWord(file: FileRow): string {
+  if (file.state === "proved") return "here, proved";
+  return file.size_bytes > 0 && file.recorded_bytes >= file.size_bytes ? "here, to be proved" : "to fetch";
+}
+
 export function PlanFiles({ files, more }: { files: FileRow[]; more: boolean }) {
   const [top, setTop] = useState(0);
   const height = Math.min(files.length, MOST_ROWS) * ROW_PX;
@@ -142,7 +147,7 @@ export function PlanFiles({ files, more }: { files: FileRow[]; more: boolean }) 
             <div key={file.path} role="listitem" class="plan-file" style={{ top: `${(view.first + i) * ROW_PX}px` }}>
               <span class="path">{file.path}</span>
               <span class="number">{size(file.size_bytes)}</span>
-              <span class={file.state === "proved" ? "tone-good" : "muted"}>{file.state === "proved" ? "here, proved" : "to fetch"}</span>
+              <span class={file.state === "proved" ? "tone-good" : "muted"}>{planWord(file)}</span>
             </div>
           ))}
         </div>

@@ -1,7 +1,7 @@
 /* Settings: what is shown is what the daemon answered. */
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { api } from "../api/client";
 import { limitNow } from "../api/types";
 import type { NotifyResult, Settings, SettingsChange } from "../api/types";
@@ -10,7 +10,7 @@ import { notifyState, setNotify } from "../state/notify";
 import { setTheme, themeNow } from "../state/theme";
 import type { Theme } from "../state/theme";
 import { limit as limitText, parseRate, size, rate, rateInput } from "../words/format";
-import { Act, Confirm } from "./bits";
+import { Act, Confirm, unlessTyped } from "./bits";
 import { useHouse, useStore } from "./context";
 import { Icon } from "./icons";
 import { TimetableField } from "./timetable";
@@ -45,7 +45,7 @@ function NumberField({ label, hint, value, placeholder, read, save }: FieldProps
   const store = async () => {
     if (number === null) return;
     await save(number);
-    setDraft(null);
+    setDraft(unlessTyped(draft));
   };
   return (
     <form
@@ -137,12 +137,21 @@ interface HooksProps {
 }
 
 function Webhooks({ notify, fixed, on, save }: HooksProps) {
+  const { store } = useHouse();
   const [draft, setDraft] = useState<string | null>(null);
   const [results, setResults] = useState<NotifyResult[] | null>(null);
   const shown = draft ?? notify.join("\n");
   const lines = shown.split("\n").map((line) => line.trim()).filter(Boolean);
+  // One after the other: each choice changes the list that the one before has left.
+  const before = useRef(Promise.resolve());
+  const flip = async (name: string) => {
+    const now = store.get().settings?.notify_on ?? [];
+    await save({ notify_on: now.includes(name) ? now.filter((other) => other !== name) : [...now, name] });
+  };
   const toggle = (name: string) => {
-    return save({ notify_on: on.includes(name) ? on.filter((other) => other !== name) : [...on, name] });
+    const asked = before.current.then(() => flip(name));
+    before.current = asked.catch(() => undefined);
+    return asked;
   };
   const names = [...new Set([...EVENTS, ...on])];
   return (
@@ -163,7 +172,7 @@ function Webhooks({ notify, fixed, on, save }: HooksProps) {
           disabled={draft === null}
           run={async () => {
             await save({ notify: lines });
-            setDraft(null);
+            setDraft(unlessTyped(draft));
           }}
         />
         <Act

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { limit as limitText } from "../words/format";
 import { DAY, minuteText, parseTimetable, spans } from "../words/timetable";
-import { Act } from "./bits";
+import { Act, unlessTyped } from "./bits";
 import { useNow } from "./context";
 
 const HOURS = [0, 3, 6, 9, 12, 15, 18, 21, 24];
@@ -71,7 +71,7 @@ export function TimetableField({ text, save }: { text: string; save: (text: stri
           disabled={!fine || draft === null}
           run={async () => {
             await save(shown.trim());
-            setDraft(null);
+            setDraft(unlessTyped(draft));
           }}
         />
       </div>

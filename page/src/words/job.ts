@@ -67,14 +67,16 @@ function queued(job: Job, queue: QueueFacts): string {
 
 function kept(job: Job): string {
   if (job.total_bytes <= 0) return job.recorded_bytes > 0 ? `, ${size(job.recorded_bytes)} kept` : "";
-  return `, ${sizeOf(shownBytes(job), job.total_bytes)} kept`;
+  return `, ${sizeOf(hereBytes(job), job.total_bytes)} kept`;
 }
 
 /** What is surely here: recorded, and what was in place before. Receiving may be ahead of it. */
-export const shownBytes = (job: Job): number => {
-  const here = Math.max(job.recorded_bytes, job.in_place_bytes);
-  return job.verb === "verify" ? job.proved_bytes : here;
-};
+const hereBytes = (job: Job): number => Math.max(job.recorded_bytes, job.in_place_bytes);
+
+/** Verify and repair read what is here: their work is to prove it. */
+export const readsDisk = (job: Job): boolean => job.verb === "verify" || job.verb === "repair";
+
+export const shownBytes = (job: Job): number => (readsDisk(job) ? job.proved_bytes : hereBytes(job));
 
 function ended(job: Job, nowMs: number): string {
   const at = job.ended_unix_ms ? ` ${clock(job.ended_unix_ms, nowMs)}` : "";

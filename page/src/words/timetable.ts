@@ -16,9 +16,11 @@ export interface Span {
 
 export const DAY = 24 * 60;
 
-/** null when it is no timetable; an empty text is an empty one. */
+/** null when it is no timetable; an empty text is an empty one, a rate alone holds all day. */
 export function parseTimetable(text: string): Entry[] | null {
   const entries: Entry[] = [];
+  const allDay = text.trim() ? parseRate(text) : null;
+  if (allDay !== null) return [{ minute: 0, bytes_per_s: allDay }];
   for (const word of text.trim().split(/\s+/).filter(Boolean)) {
     const match = /^([01]?\d|2[0-3]):([0-5]\d),(.+)$/.exec(word);
     const value = match?.[3] ? parseRate(match[3]) : null;
