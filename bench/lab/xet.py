@@ -68,7 +68,7 @@ class XetLab(Lab):
             path.parent.mkdir()
         self.say("two revisions, uploaded by hf_xet")
         casdata.write_weights(self.at[OLD], self.size(GIB))
-        self.at[NEW].write_bytes(casdata.changed(self.at[OLD].read_bytes(), SHARE))
+        casdata.write_changed(self.at[NEW], self.at[OLD], SHARE)
         self.store = casdata.CasData(self.memory / "cas")
         ids = self.store.add(*([path] for path in self.at.values()))
         os.environ["HFP_CAS_SERVER"] = str(program)
