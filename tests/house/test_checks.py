@@ -89,8 +89,31 @@ def test_a_skip_is_a_failure_in_ci(runner, ci, line):
     assert runner.closing_line(results) == line
 
 
-def in_own_process(tmp_path, suite):
-    """run-tests with one made-up suite: what it prints, and its exit status."""
+LOG_OF_A_KILLED_PYTEST = """\
+tests/a/test_x.py::test_one[a b] 
+[gw0] [ 25%] PASSED tests/a/test_x.py::test_one[a b] 
+tests/a/test_x.py::test_two 
+[gw1] [ 50%] FAILED tests/a/test_x.py::test_two 
+tests/a/test_y.py::test_three 
+tests/a/test_y.py::test_four 
+[gw1] [ 75%] SKIPPED tests/a/test_y.py::test_four 
+over the budget: ended
+"""
+
+
+def test_a_suite_that_was_ended_still_says_what_its_tests_gave(runner):
+    run = runner.Run("suite", 10)
+    run.log.write_text(LOG_OF_A_KILLED_PYTEST)
+    assert runner.read_unfinished(run) == 3
+    assert runner.counts(run.results) == (1, 2, 1)
+    assert [result.name for result in run.results if "still ran" in result.name] == ["suite: tests/a/test_y.py::test_three (still ran)"]
+
+
+def in_own_process(tmp_path, suite, suites=None):
+    """run-tests with one made-up suite, or several {name: (seconds, body)}: what it prints, and its exit status."""
+    suites = suites or {"made_up": (3, suite)}
+    bodies = "".join(f"def {name}(run):\n    {body}\n" for name, (_, body) in suites.items())
+    rows = ", ".join(f"module.Suite({name!r}, {seconds}, {name})" for name, (seconds, _) in suites.items())
     script = tmp_path / "run.py"
     script.write_text(f"""
 import importlib.machinery, importlib.util, pathlib, sys
@@ -101,9 +124,8 @@ loader.exec_module(module)
 module.CI = False
 module.TOP = pathlib.Path({str(tmp_path)!r})
 module.LOGS = module.TOP / "logs"
-def suite(run):
-    {suite}
-module.SUITES = [module.Suite("made-up", 3, suite)]
+{bodies}
+module.SUITES = [{rows}]
 sys.exit(module.main([]))
 """)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)
@@ -120,6 +142,17 @@ sys.exit(module.main([]))
 def test_closing_line_and_exit_status(tmp_path, suite, last, status):
     lines, got = in_own_process(tmp_path, suite)
     assert (lines[-1], got) == (last, status)
+
+
+def test_a_suite_may_use_what_those_before_it_have_left(tmp_path):
+    slow = "run.check('slow', 'sleep', '2')"
+    assert in_own_process(tmp_path, None, {"first": (1, slow)})[1] == 1
+    assert in_own_process(tmp_path, None, {"quick": (3, "run.check('fine', 'true')"), "second": (1, slow)})[1] == 0
+
+
+def test_the_end_of_a_failed_log_is_shown(tmp_path):
+    lines, _ = in_own_process(tmp_path, "run.check('bad', 'sh', '-c', 'echo the reason; exit 1')")
+    assert "the reason" in lines
 
 
 @pytest.mark.parametrize("suite, word", [

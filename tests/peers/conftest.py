@@ -22,7 +22,7 @@ BIG_SIZE = 31_900_000  # three whole chunks of the client's and a rest that is n
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:  # the first test of a version also waits for pip
+    for item in items:  # the first test of a version may also wait for pip
         item.add_marker(pytest.mark.timeout(300))
 
 

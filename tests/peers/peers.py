@@ -36,21 +36,9 @@ def alone(path):
 def venv(version):
     """The folder of a venv with exactly the pinned packages; made once, kept until the pins change."""
     home = Path(os.environ.get("HFP_VENVS", build_dir() / "venvs")) / version
-    with alone(home.parent / f"{version}.lock"):
-        return make_venv(version, home)
-
-
-def make_venv(version, home):
-    wanted = (HERE / f"requirements-{version}.txt").read_text()
-    stamp = home / "stamp"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return home
-    shutil.rmtree(home, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    made = subprocess.run([home / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
-                           "-r", HERE / f"requirements-{version}.txt"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert made.returncode == 0, f"pip could not make the venv of {version}:\n{made.stdout}{made.stderr}"
-    stamp.write_text(wanted)
+    made = subprocess.run([TOP / "tools/make-venv", home, HERE / f"requirements-{version}.txt", "--no-deps"],
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert made.returncode == 0, f"the venv of {version} cannot be made:\n{made.stdout}{made.stderr}"
     return home
 
 
