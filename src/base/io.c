@@ -296,6 +296,17 @@ int io_open_dir(int *out, int dir, const char *path, bool create, struct hfp_err
     return HFP_OK;
 }
 
+DIR *io_list(int dir, const char *path)
+{
+    int fd = dir < 0 ? -1 : io_openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    DIR *list = fd < 0 ? NULL : io->fdopendir(fd);
+    int saved = dir < 0 ? EBADF : errno;
+    if (!list)
+        fd_closep(&fd);
+    errno = saved;
+    return list;
+}
+
 struct dirent *io_readdir(DIR *list, int *rc, struct hfp_err *err, const char *path)
 {
     errno = 0; /* readdir() leaves it alone at the end */

@@ -85,6 +85,8 @@ typedef int io_made_fn(const void *ctx, int dir, const char *path, struct hfp_er
 int io_mkdirs_told(int dir, const char *path, size_t n, io_made_fn *made, const void *ctx, struct hfp_err *err);
 /* io_mkdirs, then opens it as a directory. Symbolic links in path are followed: the user may have put them there. */
 int io_open_dir(int *out, int dir, const char *path, bool create, struct hfp_err *err);
+/* Opens path below dir to read its entries; a link is not followed. NULL and errno, EBADF for a negative dir. */
+DIR *io_list(int dir, const char *path);
 /* The next entry. NULL: at the end, or the folder cannot be read on, and then *rc says so. path: for the message. */
 struct dirent *io_readdir(DIR *list, int *rc, struct hfp_err *err, const char *path);
 /* Is this what a broken or lost disk says, or a process short of memory or descriptors, unlike absence and a wall? Then

@@ -254,13 +254,9 @@ static void names_done(struct names *n)
 
 static int read_names(struct names *out, int hub, struct hfp_err *err)
 {
-    int again = io_openat(hub, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
-    if (!list) {
-        int saved = errno;
-        fd_closep(&again);
-        return err_sys(err, HFP_E_IO, saved, "read the hub folder");
-    }
+    AUTO(dir_closep) DIR *list = io_list(hub, ".");
+    if (!list)
+        return err_sys(err, HFP_E_IO, errno, "read the hub folder");
     int rc = HFP_OK;
     for (struct dirent *e; (e = io_readdir(list, &rc, err, "the hub folder"));) {
         struct stat st;

@@ -228,13 +228,9 @@ static int judge_data(struct finder *f, struct leftover *l, struct hfp_err *err)
 
 static int each_name(struct finder *f, bool want_data, struct hfp_err *err)
 {
-    int again = io_openat(f->dir, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
-    if (!list) {
-        int saved = errno;
-        fd_closep(&again);
-        return err_sys(err, HFP_E_IO, saved, "read the folder of partials");
-    }
+    AUTO(dir_closep) DIR *list = io_list(f->dir, ".");
+    if (!list)
+        return err_sys(err, HFP_E_IO, errno, "read the folder of partials");
     int rc = HFP_OK;
     for (struct dirent *e; f->n < LEFTOVERS_MAX && (e = io_readdir(list, &rc, err, "the folder of partials"));) {
         char suffix[9];

@@ -120,9 +120,8 @@ static int lock_etag(int *fd, const struct store *s, const char *etag, struct hf
 /* A pull of any revision holds the lock of what it writes: its partial is there, and its lock is busy. */
 static int nobody_writes(const struct store *s, struct hfp_err *err)
 {
-    int again = s->blobs < 0 ? -1 : io_openat(s->blobs, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
-    int rc = HFP_OK;
+    AUTO(dir_closep) DIR *list = io_list(s->blobs, ".");
+    int rc = list || s->blobs < 0 ? HFP_OK : err_sys(err, HFP_E_IO, errno, "read blobs");
     for (struct dirent *e; !rc && list && (e = io_readdir(list, &rc, err, "blobs"));) {
         char etag[65];
         size_t n = strspn(e->d_name, "0123456789abcdef");
@@ -165,10 +164,7 @@ static int drop_ref(void *ctx, const char *name, struct hfp_err *err)
 static void remove_tree(struct removal *r, const char *path, unsigned depth)
 {
     int dir = r->store->repo_dir;
-    int fd = depth > WALK_DEPTH_MAX ? -1 : io_openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    DIR *list = fd < 0 ? NULL : io->fdopendir(fd);
-    if (!list && fd >= 0)
-        fd_closep(&fd);
+    DIR *list = depth > WALK_DEPTH_MAX ? NULL : io_list(dir, path);
     for (struct dirent *e; list && (e = io->readdir(list));) {
         AUTO_FREE char *below = NULL;
         struct stat st;
@@ -222,8 +218,7 @@ static int drop_content(struct removal *r, const char *etag, struct hfp_err *err
 
 static bool folder_is_empty(int dir)
 {
-    int again = dir < 0 ? -1 : io_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
+    AUTO(dir_closep) DIR *list = io_list(dir, ".");
     bool empty = dir < 0 || list; /* what cannot be read is not empty */
     int rc = HFP_OK;
     for (struct dirent *e; empty && list && (e = io_readdir(list, &rc, NULL, "blobs"));)

@@ -18,13 +18,10 @@ struct walk {
 
 static DIR *list_of(int dir, const char *path, struct hfp_err *err, int *rc)
 {
-    int fd = io_openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    DIR *list = fd < 0 ? NULL : io->fdopendir(fd);
+    DIR *list = io_list(dir, path);
     *rc = list || errno == ENOENT || errno == ENOTDIR || errno == ELOOP
               ? HFP_OK
               : err_sys(err, HFP_E_IO, errno, "read %s", path);
-    if (!list && fd >= 0)
-        fd_closep(&fd);
     return list;
 }
 

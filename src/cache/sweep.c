@@ -6,17 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOMENT_S                                                                                                       \
-    86400 /* the longest, an index of a large file, takes minutes; clocks on a shared disk may differ by hours */
+/* The longest, an index of a large file, takes minutes; clocks on a shared disk may differ by hours. */
+#define MOMENT_S 86400
 
 /* Open chunk maps go with the digests of the same name; without them they are nobody's. */
 static void sweep_chunks(int dir, const char *base)
 {
     size_t len = strlen(base);
-    int again = io_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
-    if (!list)
-        fd_closep(&again);
+    AUTO(dir_closep) DIR *list = io_list(dir, ".");
     for (struct dirent *e; list && (e = io->readdir(list));) {
         char digests[192];
         const char *end = strrchr(e->d_name, '.');
@@ -88,10 +85,7 @@ static void sweep_published(const struct store *s, const char *etag, int64_t uni
 /* What is ours for a moment (docs/formats/cache.md) and was left by a kill in that moment. */
 static void sweep_moments(const struct store *s, int64_t unix_s)
 {
-    int again = s->receipts < 0 ? -1 : io_openat(s->receipts, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
-    if (!list)
-        fd_closep(&again);
+    AUTO(dir_closep) DIR *list = io_list(s->receipts, ".");
     for (struct dirent *e; list && (e = io->readdir(list));) {
         struct stat st;
         const char *end = strrchr(e->d_name, '.');
@@ -110,13 +104,8 @@ void partial_sweep_all(const struct store *s, int64_t unix_s)
         sweep_moments(s, unix_s);
     if (s->blobs < 0 || !s->writable || s->is_local)
         return;
-    int again = io_openat(s->blobs, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
-    if (!list) {
-        fd_closep(&again);
-        return;
-    }
-    for (struct dirent *e; (e = io->readdir(list));) {
+    AUTO(dir_closep) DIR *list = io_list(s->blobs, ".");
+    for (struct dirent *e; list && (e = io->readdir(list));) {
         if (!etag_of(etag, e->d_name) || strcmp(etag, last) == 0)
             continue;
         memcpy(last, etag, sizeof last);

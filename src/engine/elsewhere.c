@@ -170,15 +170,10 @@ static bool is_repository(const char *name)
 static int fill_from_neighbours(struct blob *b, struct hfp_err *err)
 {
     const struct store *s = b->job->store;
-    int again = s->hub < 0 ? -1 : io_openat(s->hub, ".", O_RDONLY | O_DIRECTORY, 0);
-    AUTO(dir_closep) DIR *list = again < 0 ? NULL : io->fdopendir(again);
-    if (!list) {
-        fd_closep(&again);
-        return HFP_OK;
-    }
+    AUTO(dir_closep) DIR *list = io_list(s->hub, ".");
     int rc = HFP_OK;
     unsigned looks = 0;
-    for (struct dirent *e; !rc && !full(b) && looks < NEIGHBOURS_MAX && (e = io->readdir(list));) {
+    for (struct dirent *e; !rc && list && !full(b) && looks < NEIGHBOURS_MAX && (e = io->readdir(list));) {
         char path[sizeof e->d_name + 80];
         if (!is_repository(e->d_name) || (!s->is_local && strcmp(e->d_name, s->folder) == 0))
             continue;

@@ -30,6 +30,7 @@ enum fault_kind {
     FAULT_CHOWN,
     FAULT_FLOCK,
     FAULT_STAT,
+    FAULT_FDOPENDIR,
     FAULT_READDIR,
     FAULT_READLINK,
     FAULT_OTHER,
@@ -122,6 +123,10 @@ static int fault_fstatat(int dir, const char *path, struct stat *st, int flags)
 {
     return fault_hit(FAULT_STAT) ? -1 : io_system.fstatat(dir, path, st, flags);
 }
+static DIR *fault_fdopendir(int fd)
+{
+    return fault_hit(FAULT_FDOPENDIR) ? NULL : io_system.fdopendir(fd);
+}
 static struct dirent *fault_readdir(DIR *dir)
 {
     return fault_hit(FAULT_READDIR) ? NULL : io_system.readdir(dir);
@@ -157,6 +162,7 @@ static inline void fault_install(void)
     fault_ops.flock = fault_flock;
     fault_ops.fstat = fault_fstat;
     fault_ops.fstatat = fault_fstatat;
+    fault_ops.fdopendir = fault_fdopendir;
     fault_ops.readdir = fault_readdir;
     fault_ops.readlinkat = fault_readlinkat;
     fault_reset();

@@ -94,6 +94,14 @@ static void build(void)
     put("hub/models--broken", "x", 1);
 }
 
+static unsigned open_descriptors(void)
+{
+    unsigned n = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
 static const struct hfp_cached_revision *find(const struct hfp_cache *c, const char *repo, const char *commit)
 {
     for (size_t i = 0; i < c->repos; i++)
@@ -222,17 +230,23 @@ static void deleted(void)
           "names that lead elsewhere are refused");
 }
 
-/* A process holds the lock of a content. */
-static void locked(const char *etag, bool refused, const char *why)
+/* The lock of a content, as another process holds it. */
+static int hold(const char *etag)
 {
     char below[300];
-    struct hfp_err err = { 0 };
-    uint64_t freed = 0;
     snprintf(below, sizeof below, "hub/.locks/models--a--b/%s.lock", etag);
     put(below, "", 0);
     int fd = open(fx_path(below), O_RDWR | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX) < 0)
         abort();
+    return fd;
+}
+
+static void locked(const char *etag, bool refused, const char *why)
+{
+    struct hfp_err err = { 0 };
+    uint64_t freed = 0;
+    int fd = hold(etag);
     int rc = hfp_cache_delete_revision(&freed, hub, HFP_MODEL, "a/b", COMMIT, &err);
     CHECK((rc == HFP_E_LOCKED) == refused, "%s (%s)", why, err.message);
     CHECK(!refused || (is_there("hub/models--a--b/refs/main") && is_there("hub/models--a--b/snapshots/" COMMIT "/x")),
@@ -276,37 +290,65 @@ static void after_a_kill(void)
           "both are gone");
 }
 
+static const struct {
+    enum fault_kind kind;
+    const char *name;
+} looks[] = { { FAULT_STAT, "stat" },
+              { FAULT_FDOPENDIR, "fdopendir" },
+              { FAULT_READDIR, "readdir" },
+              { FAULT_READLINK, "readlink" },
+              { FAULT_OPEN, "open" } };
+static const char partial[] = "hub/models--a--b/blobs/4444444444444444444444444444444444444444.1a2b3c4d.incomplete";
+
 /* One look fails: then what is in use is not known, and nothing of it may go. The last revision takes all with it but a
  * partial. */
 static void cannot_look(bool last)
 {
-    static const struct {
-        enum fault_kind kind;
-        const char *name;
-    } rows[] = {
-        { FAULT_STAT, "stat" }, { FAULT_READDIR, "readdir" }, { FAULT_READLINK, "readlink" }, { FAULT_OPEN, "open" }
-    };
-    const char *partial = "hub/models--a--b/blobs/4444444444444444444444444444444444444444.1a2b3c4d.incomplete";
-    for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+    for (size_t k = 0; k < ARRAY_LEN(looks); k++) {
+        unsigned descriptors = 0;
         unsigned lost = 0, to_nothing = 0, untrue = 0, nth = 1;
         for (bool hit = true; hit; nth++) {
             build();
             if (last)
                 hfp_cache_delete_revision(NULL, hub, HFP_MODEL, "a/b", OTHER, NULL);
             put(partial, "x", 1);
+            unsigned open_before = open_descriptors();
             fault_install();
-            fault_arm(rows[k].kind, nth, EIO);
+            fault_arm(looks[k].kind, nth, EIO);
             int rc = hfp_cache_delete_revision(NULL, hub, HFP_MODEL, "a/b", COMMIT, NULL);
             untrue += rc == HFP_E_NO_REVISION || rc == HFP_E_NO_REPO;
-            hit = fault_calls(rows[k].kind) >= nth;
+            hit = fault_calls(looks[k].kind) >= nth;
             io = &io_system;
+            descriptors += open_descriptors() - open_before;
             lost += !is_there(partial) || (!last && (!is_there(blob_name(1)) || !is_there(blob_name(2))));
             to_nothing +=
                 is_there("hub/models--a--b/refs/main") && !is_there("hub/models--a--b/snapshots/" COMMIT "/x");
         }
-        CHECK_U64(lost, 0, "%s fails, %u places: what others use and a partial stay", rows[k].name, nth - 2);
-        CHECK_U64(to_nothing, 0, "%s fails: no ref leads to nothing", rows[k].name);
-        CHECK_U64(untrue, 0, "%s fails: it is not said that there is nothing to delete", rows[k].name);
+        CHECK_U64(lost, 0, "%s fails, %u places: what others use and a partial stay", looks[k].name, nth - 2);
+        CHECK_U64(to_nothing, 0, "%s fails: no ref leads to nothing", looks[k].name);
+        CHECK_U64(untrue, 0, "%s fails: it is not said that there is nothing to delete", looks[k].name);
+        CHECK_U64(descriptors, 0, "%s fails: no descriptor stays open", looks[k].name);
+    }
+}
+
+/* Another process pulls another revision, and one look fails: the repository does not pass for one that nobody writes. */
+static void cannot_look_who_writes(void)
+{
+    for (size_t k = 0; k < ARRAY_LEN(looks); k++) {
+        unsigned deleted = 0, nth = 1;
+        for (bool hit = true; hit; nth++) {
+            build();
+            put(partial, "x", 1);
+            int fd = hold(etags[3]);
+            fault_install();
+            fault_arm(looks[k].kind, nth, EIO);
+            deleted += hfp_cache_delete_revision(NULL, hub, HFP_MODEL, "a/b", COMMIT, NULL) == HFP_OK;
+            hit = fault_calls(looks[k].kind) >= nth;
+            io = &io_system;
+            close(fd);
+            deleted += !is_there("hub/models--a--b/snapshots/" COMMIT "/x");
+        }
+        CHECK_U64(deleted, 0, "%s fails, %u places: nothing is deleted beside who writes", looks[k].name, nth - 2);
     }
 }
 
@@ -348,6 +390,7 @@ int main(void)
     after_a_kill();
     cannot_look(false);
     cannot_look(true);
+    cannot_look_who_writes();
     quota();
     fx_wipe();
     return tap_end();
