@@ -366,6 +366,7 @@ struct hfp_cached_repo {
     int64_t used_unix_s;
     struct hfp_cached_revision *revision;
     size_t revisions;
+    bool closed; /* we may not read it, or not all of it: no revision is listed, and nothing of it is counted */
 };
 
 struct hfp_cache {

@@ -128,10 +128,10 @@ function history() {
 const cache = () => ({
   root: "/ai/models/hub", total_bytes: 214.4 * GB, free_bytes: 412 * GB, quota_bytes: 0,
   repos: [
-    { repo: "Qwen/Qwen3-30B-A3B", type: "model", size_bytes: 102.98 * GB, last_used_unix_ms: started - 36e5, revisions: [{ commit: COMMIT, refs: ["main"], size_bytes: 61.08 * GB, files: 24, proved: "unproved", freed_bytes: 19.18 * GB }, { commit: "1f0e2d" + COMMIT.slice(6), refs: [], size_bytes: 60.9 * GB, files: 24, proved: "proved", freed_bytes: 19.0 * GB }] },
-    { repo: "z-lab/Qwen3.6-35B-A3B-DFlash", type: "model", size_bytes: 0.95 * GB, last_used_unix_ms: started - 5e5, revisions: [{ commit: COMMIT, refs: ["main"], size_bytes: 0.95 * GB, files: 7, proved: "proved", freed_bytes: 0.95 * GB }] },
-    { repo: "allenai/c4-small", type: "dataset", size_bytes: 88 * GB, last_used_unix_ms: started - 9e9, revisions: [{ commit: COMMIT, refs: ["main"], size_bytes: 88 * GB, files: 1024, proved: "damaged", freed_bytes: 88 * GB }] },
-    { repo: "gpt2", type: "model", size_bytes: 0.55 * GB, last_used_unix_ms: null, revisions: [{ commit: COMMIT, refs: ["main"], size_bytes: 0.55 * GB, files: 11, proved: "unproved", freed_bytes: 0.55 * GB }] },
+    { repo: "Qwen/Qwen3-30B-A3B", type: "model", size_bytes: 102.98 * GB, last_used_unix_ms: started - 36e5, closed: false, revisions: [{ commit: COMMIT, refs: ["main"], size_bytes: 61.08 * GB, files: 24, proved: "unproved", freed_bytes: 19.18 * GB }, { commit: "1f0e2d" + COMMIT.slice(6), refs: [], size_bytes: 60.9 * GB, files: 24, proved: "proved", freed_bytes: 19.0 * GB }] },
+    { repo: "z-lab/Qwen3.6-35B-A3B-DFlash", type: "model", size_bytes: 0.95 * GB, last_used_unix_ms: started - 5e5, closed: false, revisions: [{ commit: COMMIT, refs: ["main"], size_bytes: 0.95 * GB, files: 7, proved: "proved", freed_bytes: 0.95 * GB }] },
+    { repo: "allenai/c4-small", type: "dataset", size_bytes: 88 * GB, last_used_unix_ms: started - 9e9, closed: false, revisions: [{ commit: COMMIT, refs: ["main"], size_bytes: 88 * GB, files: 1024, proved: "damaged", freed_bytes: 88 * GB }] },
+    { repo: "gpt2", type: "model", size_bytes: 0.55 * GB, last_used_unix_ms: null, closed: false, revisions: [{ commit: COMMIT, refs: ["main"], size_bytes: 0.55 * GB, files: 11, proved: "unproved", freed_bytes: 0.55 * GB }] },
   ],
 });
 

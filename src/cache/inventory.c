@@ -35,16 +35,22 @@ const char *hfp_trust_text(enum hfp_trust trust)
     return (size_t)trust < sizeof words / sizeof *words ? words[trust] : "unknown";
 }
 
+static void drop_revisions(struct hfp_cached_repo *r)
+{
+    for (size_t k = 0; k < r->revisions; k++) {
+        for (char **ref = r->revision[k].refs; ref && *ref; ref++)
+            free(*ref);
+        free(r->revision[k].refs);
+    }
+    free(r->revision);
+    r->revision = NULL;
+    r->revisions = 0;
+}
+
 void hfp_cache_free(struct hfp_cache *c)
 {
-    for (size_t i = 0; c && i < c->repos; i++) {
-        for (size_t k = 0; k < c->repo[i].revisions; k++) {
-            for (char **ref = c->repo[i].revision[k].refs; ref && *ref; ref++)
-                free(*ref);
-            free(c->repo[i].revision[k].refs);
-        }
-        free(c->repo[i].revision);
-    }
+    for (size_t i = 0; c && i < c->repos; i++)
+        drop_revisions(&c->repo[i]);
     if (c)
         free(c->repo);
     free(c);
@@ -177,10 +183,38 @@ static bool parse_folder(enum hfp_repo_type *type, char repo[REPO_ID_MAX], const
     return false;
 }
 
+/* In a cache that several users share, one of them may have closed a folder of his: the rest is listed all the same. */
+static int close_repo(struct inventory *v, size_t uses_before)
+{
+    struct hfp_cached_repo *repo = &v->cache->repo[v->repo];
+    drop_revisions(repo);
+    repo->used_unix_s = 0;
+    repo->closed = true;
+    v->uses = uses_before;
+    return HFP_OK;
+}
+
+static int read_repo(struct inventory *v, const char *hub_cache, struct hfp_err *err)
+{
+    const struct hfp_cached_repo *repo = &v->cache->repo[v->repo];
+    struct store_spec spec = { .type = repo->type, .repo = repo->repo, .hub_cache = hub_cache };
+    AUTO(store_freep) struct store *s = NULL;
+    int rc = store_open(&s, &spec, err);
+    v->store = s;
+    if (!rc && s->repo_dir < 0)
+        v->cache->repos--; /* it is gone meanwhile */
+    else if (!rc)
+        rc = snapshot_commits(s, add_commit, v, err);
+    v->store = NULL;
+    return rc;
+}
+
 static int add_repo(struct inventory *v, const char *hub_cache, const char *folder, struct hfp_err *err)
 {
     struct hfp_cache *c = v->cache;
     struct hfp_cached_repo repo = { 0 };
+    struct hfp_err why = { 0 };
+    size_t uses_before = v->uses;
     if (!parse_folder(&repo.type, repo.repo, folder))
         return HFP_OK;
     if (c->repos == REPOS_MAX)
@@ -189,15 +223,13 @@ static int add_repo(struct inventory *v, const char *hub_cache, const char *fold
     if (!more)
         return err_nomem(err);
     c->repo = more;
-    struct store_spec spec = { .type = repo.type, .repo = repo.repo, .hub_cache = hub_cache };
-    AUTO(store_freep) struct store *s = NULL;
-    int rc = store_open(&s, &spec, err);
-    if (rc || s->repo_dir < 0)
-        return rc;
     v->repo = (uint32_t)c->repos;
     c->repo[c->repos++] = repo;
-    v->store = s;
-    rc = snapshot_commits(s, add_commit, v, err);
+    int rc = read_repo(v, hub_cache, &why);
+    if (rc && (why.sys_errno == EACCES || why.sys_errno == EPERM))
+        return close_repo(v, uses_before);
+    if (rc && err)
+        *err = why;
     return rc ? err_wrap(err, "%s", repo.repo) : HFP_OK;
 }
 

@@ -272,7 +272,7 @@ static int look_for(bool *there, const struct store *s, const char *folder, stru
 {
     struct stat st;
     *there = io->fstatat(s->repo_dir, folder, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    return *there || !io_damaged(errno) ? HFP_OK : err_sys(err, HFP_E_IO, errno, "stat %s", folder);
+    return *there || errno == ENOENT || errno == ENOTDIR ? HFP_OK : err_sys(err, HFP_E_IO, errno, "stat %s", folder);
 }
 
 static int remove_revision(struct removal *r, struct hfp_err *err)

@@ -29,6 +29,7 @@ static void repo_json(struct out *o, const struct cache_view *view, const struct
         out_u64(o, "last_used_unix_ms", (uint64_t)r->used_unix_s * 1000);
     else
         out_null(o, "last_used_unix_ms");
+    out_bool(o, "closed", r->closed);
     out_list(o, "revisions");
     for (size_t i = 0; i < r->revisions; i++)
         revision_json(o, view, r, &r->revision[i]);

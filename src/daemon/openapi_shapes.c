@@ -83,10 +83,11 @@ const struct shape openapi_shapes[] = {
              ",\"quota_bytes\":" COUNT_SCHEMA ",\"repos\":{\"type\":\"array\",\"items\":" REF("CachedRepo") "}"),
       NULL },
     { "CachedRepo",
-      OBJECT("\"repo\",\"type\",\"size_bytes\",\"last_used_unix_ms\",\"revisions\"",
-             "\"repo\":" TEXT_SCHEMA
-             ",\"type\":" REF("RepoType") ",\"size_bytes\":" COUNT_SCHEMA ",\"last_used_unix_ms\":" COUNT_OR_NULL_SCHEMA
-                                          ",\"revisions\":{\"type\":\"array\",\"items\":" REF("CachedRevision") "}"),
+      OBJECT("\"repo\",\"type\",\"size_bytes\",\"last_used_unix_ms\",\"closed\",\"revisions\"",
+             "\"repo\":" TEXT_SCHEMA ",\"type\":" REF(
+                 "RepoType") ",\"size_bytes\":" COUNT_SCHEMA ",\"last_used_unix_ms\":" COUNT_OR_NULL_SCHEMA
+                             ",\"closed\":{\"type\":\"boolean\"},\"revisions\":{\"type\":\"array\",\"items\":" REF(
+                                 "CachedRevision") "}"),
       NULL },
     { "CachedRevision",
       OBJECT("\"commit\",\"refs\",\"size_bytes\",\"files\",\"proved\",\"freed_bytes\"",

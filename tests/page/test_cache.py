@@ -16,6 +16,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+import fuse
 import hub
 from conftest import copied, held, kept, row
 from disk import flip_bit, wait_until
@@ -198,6 +199,16 @@ def test_the_quota_asks_before_it_takes(daemon, lab, tabs):
     save.click()
     expect(save).to_have_attribute("aria-disabled", "true")
     assert kept(daemon, "quota_bytes", 0) and lab.wrong() == {}
+
+
+def test_a_repository_that_is_closed_is_named(daemon, tabs):
+    with fuse.closed(daemon.lab.home / "hub/models--org--closed/snapshots"):
+        page = tabs(daemon).open("cache")
+        card = row(page, "org/closed")
+        expect(card).to_contain_text("may not read this folder")
+        expect(card.get_by_role("button")).to_have_count(0)
+        expect(row(page, REPO)).to_contain_text("2 revisions")
+        assert faults(page) == []
 
 
 def test_a_cache_that_cannot_be_read_is_said(lab, serve, tabs):

@@ -1,5 +1,6 @@
 """A file system in memory (FUSE, spoken here without its library) that can stop answering, as a file server that is gone does."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -18,6 +19,22 @@ LOOKUP, FORGET, GETATTR, SETATTR, READLINK, SYMLINK, MKDIR, UNLINK, RMDIR, RENAM
 FSYNC, INIT, OPENDIR, READDIR, RELEASEDIR, FSYNCDIR, CREATE, INTERRUPT, BATCH_FORGET, RENAME2 = 20, 26, 27, 28, 29, 30, 35, 36, 42, 45
 MOST = 1 << 17  # bytes of one read or write
 BIG_WRITES, MAX_PAGES = 1 << 5, 1 << 22
+
+
+@contextlib.contextmanager
+def closed(folder):
+    """A folder that nobody may look into, not even root: what another user has mounted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fd = os.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"hfp", bytes(folder), b"fuse.hfp", 0, f"fd={fd},rootmode=40000,user_id=12345,group_id=12345".encode()) != 0:
+        os.close(fd)
+        pytest.skip(f"no FUSE: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield
+    finally:
+        libc.umount2(bytes(folder), 2)  # MNT_DETACH
+        os.close(fd)
 
 
 class Node:

@@ -23,6 +23,7 @@ import time
 
 import pytest
 
+import fuse
 import hub
 from daemon import Daemon
 from disk import flip_bit, hanging, read_only, wait_until
@@ -108,6 +109,16 @@ def test_the_listing_is_what_the_disk_says(daemon, lab):
     assert {repo["repo"]: repo["type"] for repo in whole["repos"]} == {REPO: "model", "org/data": "dataset", "bare": "model"}
     assert all(abs(repo["last_used_unix_ms"] / 1000 - time.time()) < 3600 for repo in whole["repos"])
     assert rows[REPO, hub.snapshot(lab.home, REPO).name]["freed_bytes"] == TWO["size"]
+
+
+def test_a_repository_that_is_closed_to_us_is_named_and_the_rest_is_listed(daemon, lab):
+    with fuse.closed(lab.home / "hub/models--org--closed/snapshots"):
+        pull(daemon)
+        rows, whole = listing(daemon)
+        assert {repo["repo"]: (repo["closed"], len(repo["revisions"])) for repo in whole["repos"]} == {REPO: (False, 1), "org/closed": (True, 0)}
+        assert whole["total_bytes"] == sum(blobs(lab, None).values()) == sum(row["size_bytes"] for row in rows.values())
+        answer = daemon.delete(where("org/closed", "0" * 40))
+        assert "Permission denied" in answer.json["detail"], answer
 
 
 def test_what_is_proved_what_is_not_and_what_is_damaged(daemon, lab):

@@ -149,6 +149,37 @@ static void listed(void)
     hfp_cache_free(NULL);
 }
 
+/* Another user has closed a folder of the cache to us: that repository is named, and the other one is listed whole. */
+static void closed_to_us(void)
+{
+    const enum fault_kind kinds[] = { FAULT_OPEN, FAULT_FDOPENDIR, FAULT_READDIR };
+    unsigned refused = 0, closed = 0, half = 0;
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        bool hit = true;
+        for (unsigned nth = 1; hit; nth++) {
+            struct hfp_cache *c = NULL;
+            build();
+            fault_install();
+            fault_arm(kinds[k], nth, EACCES);
+            int rc = hfp_cache_list(&c, hub, NULL);
+            hit = fault_calls(kinds[k]) >= nth;
+            io = &io_system;
+            refused += rc != HFP_OK;
+            for (size_t i = 0; rc == HFP_OK && i < c->repos; i++) {
+                const struct hfp_cached_repo *r = &c->repo[i];
+                size_t all = i ? 1 : 2;
+                closed += r->closed;
+                half += r->closed ? r->revisions || r->size_bytes : r->revisions != all;
+                half += c->repos != 2;
+            }
+            hfp_cache_free(c);
+        }
+    }
+    CHECK(closed > 10 && half == 0, "%u times closed: it is named, without half of it", closed);
+    CHECK_U64(refused, 2 + 1 + 8,
+              "only the hub folder has to be opened, twice, and read to its end: five entries and dots");
+}
+
 /* By receipts. */
 static void not_all_read(void)
 {
@@ -388,6 +419,7 @@ int main(void)
     deleted();
     at_work();
     after_a_kill();
+    closed_to_us();
     cannot_look(false);
     cannot_look(true);
     cannot_look_who_writes();

@@ -200,6 +200,7 @@ export interface CacheRepo {
   type: RepoType;
   size_bytes: number;
   last_used_unix_ms: number | null;
+  closed: boolean;
   revisions: CacheRevision[];
 }
 

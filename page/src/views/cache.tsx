@@ -86,7 +86,26 @@ function worst(repo: CacheRepo): Proof {
   return all.length > 0 && all.every((proof) => proof === "proved") ? "proved" : "unproved";
 }
 
+/** In a cache that several users share. */
+function ClosedRepo({ repo }: { repo: CacheRepo }) {
+  return (
+    <li class="card line" data-row={`${repo.type}/${repo.repo}`} tabIndex={-1} aria-label={repo.repo}>
+      <div class="job-title">
+        <span class="state tone-quiet">
+          <Icon name="stop" />
+          closed
+        </span>
+        <h3>
+          {repo.type === "model" ? null : <span class="kind">{repo.type}</span>} {repo.repo}
+        </h3>
+      </div>
+      <p class="job-words muted">The user hf-pulld runs as may not read this folder: nothing of it is counted, and it cannot be deleted here.</p>
+    </li>
+  );
+}
+
 function Repo({ repo, now, doom }: { repo: CacheRepo; now: number; doom: (d: Doomed) => void }) {
+  if (repo.closed) return <ClosedRepo repo={repo} />;
   return (
     <li class="card line" data-row={`${repo.type}/${repo.repo}`} tabIndex={-1} aria-label={repo.repo}>
       <details>
