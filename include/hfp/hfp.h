@@ -231,7 +231,9 @@ struct hfp_status {
     uint64_t free_bytes;              /* on the target file system when planned */
     /* proved, in place and files_proved: by receipts at first; verify and repair count what this run has read */
     uint64_t received_bytes, recorded_bytes, proved_bytes, in_place_bytes, wire_bytes;
-    uint64_t rate_bytes_per_s;      /* 5 s mean of distinct bytes received; 0 when nothing moves */
+    uint64_t rate_bytes_per_s; /* 5 s mean of distinct bytes received; 0 when nothing moves */
+    /* verify and repair: how far they are, with what was found wrong and what is read of a file under way. Never runs back */
+    uint64_t checked_bytes, checked_bytes_per_s;
     uint64_t eta_low_s, eta_high_s; /* UINT64_MAX: unknown */
     uint32_t connections, connections_silent;
     uint32_t connections_asked; /* of these without an answer yet: connecting, or the request is sent */

@@ -18,7 +18,7 @@ function job(more: Partial<Job>): Job {
     local_dir: null, priority: 0, position: null, limit_bytes_per_s: 0, state: "queued", stalled: false, reason: "",
     reason_code: "", quiet_s: 0, limited_by: { what: "unknown", text: "" }, files_total: 24, files_proved: 0, shards: 16,
     total_bytes: 61.08 * GB, here_bytes: 0, free_bytes: 412 * GB, received_bytes: 0, recorded_bytes: 0, proved_bytes: 0,
-    in_place_bytes: 0, wire_bytes: 0, rate_bytes_per_s: 0, eta_s: null, eta_low_s: null, eta_high_s: null, connections: 0,
+    in_place_bytes: 0, wire_bytes: 0, checked_bytes: 0, checked_bytes_per_s: 0, rate_bytes_per_s: 0, eta_s: null, eta_low_s: null, eta_high_s: null, connections: 0,
     connections_silent: 0, created_unix_ms: started - 4e6, started_unix_ms: null, ended_unix_ms: null, elapsed_s: 0,
     stalls: 0, waited_s: {}, fronts: [], plan: null, summary: null, error: null, snapshot: null, ...more,
   };

@@ -7,7 +7,7 @@ import type { Job } from "../src/api/types";
 import * as f from "../src/words/format";
 import { parseHubLink } from "../src/words/hublink";
 import type { QueueFacts } from "../src/words/job";
-import { eta, stateLine, stateWords } from "../src/words/job";
+import { eta, shownBytes, shownRate, stateLine, stateWords } from "../src/words/job";
 import { expectedRate, filterHints, planFigures } from "../src/words/plan";
 import { excludeOthers, findQuants, fitsIn, quantName } from "../src/words/quants";
 import { minuteText, parseTimetable, spans } from "../src/words/timetable";
@@ -91,6 +91,14 @@ test("no ETA before 5 s of data, while stalled, at rest, or where the daemon kno
   assert.equal(eta(moving()), "9–11 min");
   for (const more of [{ elapsed_s: 4 }, { stalled: true }, { rate_bytes_per_s: 0 }, { eta_low_s: null }, { state: "paused" }] as Partial<Job>[])
     assert.equal(eta(moving(more)), null);
+});
+test("verify and repair show what they have read, and how fast; repair what it fetches then", () => {
+  const reading = { state: "verifying", verb: "verify", rate_bytes_per_s: 0, checked_bytes: 25e9, checked_bytes_per_s: 900e6 } as const;
+  assert.equal(shownBytes(moving(reading)), 25e9);
+  assert.equal(shownRate(moving(reading)), 900e6);
+  assert.equal(eta(moving(reading)), "9–11 min");
+  assert.equal(shownRate(moving({ ...reading, verb: "repair", state: "repairing", rate_bytes_per_s: 20e6, checked_bytes_per_s: 0 })), 20e6);
+  assert.equal(shownRate(moving({ checked_bytes_per_s: 900e6 })), 100e6);
 });
 test("every state has an icon, a word and a tone; green is proved, red is failed", () => {
   for (const state of ["queued", "resolving", "downloading", "verifying", "repairing", "paused", "waiting", "done", "failed", "cancelled"] as const) {

@@ -41,7 +41,7 @@ static unsigned percent(uint64_t part, uint64_t total)
 static bool state_words(struct text *t, const char **why, const struct hfp_status *st, uint64_t age_ns)
 {
     char time[UNIT_TEXT];
-    bool still = st->rate_bytes_per_s == 0;
+    bool still = shown_rate(st) == 0;
     wait_duration_text(time, st->quiet_ns + age_ns);
     *why = reason(st);
     if (st->wait == HFP_WAIT_DISK && still) {
@@ -71,7 +71,7 @@ static void movement(struct text *line, const struct hfp_status *st, unsigned wi
     char a[UNIT_TEXT], b[UNIT_TEXT];
     bool room = true;
     text_clear(&piece);
-    text_fmt(&piece, "   %s", rate_text(a, st->rate_bytes_per_s));
+    text_fmt(&piece, shown_rate(st) > st->rate_bytes_per_s ? "   reading %s" : "   %s", rate_text(a, shown_rate(st)));
     add_piece(line, &piece, width, &room);
     if (eta_s(st) != UINT64_MAX) {
         duration_text(a, st->eta_low_s);

@@ -45,7 +45,7 @@ static void amounts(struct text *t, const cJSON *j)
     uint64_t total = number_of(j, "total_bytes");
     const char *verb = text_of(j, "verb");
     bool proof = strcmp(verb, "verify") == 0 || strcmp(verb, "repair") == 0;
-    uint64_t have = number_of(j, proof ? "proved_bytes" : "recorded_bytes");
+    uint64_t have = number_of(j, proof ? "checked_bytes" : "recorded_bytes");
     char a[UNIT_TEXT], b[UNIT_TEXT];
     if (total == 0) {
         text_fmt(t, "%27s", "");
@@ -61,14 +61,14 @@ static void speed(struct text *t, const cJSON *j)
     char a[UNIT_TEXT];
     const char *state = text_of(j, "state"), *reason = text_of(j, "reason");
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(j, "error");
-    uint64_t rate = number_of(j, "rate_bytes_per_s");
+    uint64_t rate = number_of(j, "rate_bytes_per_s"), read = number_of(j, "checked_bytes_per_s");
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(j, "stalled")))
         text_fmt(t, "  stalled %llu s: ", (unsigned long long)number_of(j, "quiet_s"));
-    else if (rate > 0)
-        text_fmt(t, "  %s", rate_text(a, rate));
+    else if (rate > 0 || read > 0)
+        text_fmt(t, read > rate ? "  reading %s" : "  %s", rate_text(a, read > rate ? read : rate));
     else if (*reason)
         text_fmt(t, "  ");
-    if (rate == 0 && strcmp(state, "failed") != 0)
+    if (rate == 0 && read == 0 && strcmp(state, "failed") != 0)
         text_safe(t, reason);
     if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(j, "eta_s")))
         text_fmt(t, "  ETA %s", duration_text(a, number_of(j, "eta_s")));

@@ -20,7 +20,7 @@ void log_line(struct text *t, const char *repo, const struct hfp_status *st, uin
     text_fmt(t, "  [");
     text_safe(t, repo);
     text_fmt(t, "] %u.%u%%  %s / %s  %s", p / 10, p % 10, size_text_in(a, shown, unit),
-             size_text_in(b, st->total_bytes, unit), rate_text_log(rate, st->rate_bytes_per_s));
+             size_text_in(b, st->total_bytes, unit), rate_text_log(rate, shown_rate(st)));
     if (st->stalled) {
         text_fmt(t, " STALLED %s: ", duration_text(time, (st->quiet_ns + age_ns) / 1000000000ULL));
         text_safe(t, reason(st));

@@ -90,6 +90,7 @@ struct blob {
     uint16_t last_server;
     uint64_t counted_bytes;          /* of this blob in recorded_bytes */
     uint64_t counted_proved_bytes;   /* in proved_bytes, before the whole is */
+    _Atomic uint64_t read_bytes;     /* by the prove task under way */
     uint64_t proved_from, proved_to; /* the latest stretch of whole xorbs that came */
     uint64_t reserved_to, unsynced_bytes, sync_ns;
     bool syncing;

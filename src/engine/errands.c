@@ -141,7 +141,7 @@ static void claim_run(struct errand_task *e)
 static void prove_run(struct errand_task *e)
 {
     struct blob *b = e->blob;
-    e->prove = (struct prove){ .place = &b->place, .stop = &b->job->stop, .read_bytes = &b->job->read_bytes };
+    e->prove = (struct prove){ .place = &b->place, .stop = &b->job->stop, .read_bytes = &b->read_bytes };
     if (prove_file(&e->prove, e->unix_s, &e->err) == HFP_OK)
         e->outcome = e->prove.verdict == PROVE_MATCHES ? BLOBEV_RIGHT : BLOBEV_WRONG;
 }
@@ -197,6 +197,7 @@ static void proved(struct blob *b, const struct errand_task *e)
         return;
     }
     running_damaged(b);
+    job->unproved_bytes += job->spec.verb == HFP_VERIFY && e->prove.verdict == PROVE_DIFFERS ? b->file->size_bytes : 0;
     b->bad = e->prove.st;
     char text[200], size[UNITS_TEXT], where[UNITS_TEXT];
     bool absent = e->prove.verdict == PROVE_ABSENT;
@@ -224,6 +225,7 @@ static void errand_done(struct task *t)
     struct blob *b = e->blob;
     b->busy--;
     b->job->busy--;
+    b->job->read_bytes += atomic_exchange(&b->read_bytes, 0);
     if (e->errand == ERRAND_CLOSE) {
         blob_move(b, BLOBEV_CLOSED);
         return;

@@ -77,7 +77,7 @@ struct adopt {
 };
 
 struct sample {
-    uint64_t ns, received_bytes;
+    uint64_t ns, received_bytes, checked_bytes;
 };
 
 struct job {
@@ -140,7 +140,8 @@ struct job {
 
     uint64_t hub_since_ns; /* the Hub could have been reached since: the start, the last resume or sleep */
     uint64_t start_ns, tick_ns;
-    _Atomic uint64_t read_bytes; /* by prove tasks */
+    _Atomic uint64_t read_bytes; /* by tasks that read whole files; those that prove one, once they are over */
+    uint64_t unproved_bytes;     /* verify: read, and wrong or in no snapshot */
     uint64_t base_received;      /* received when the transfer began */
     uint64_t refetched_debt;     /* bytes counted before that turned out bad */
     uint64_t files_damaged, files_missing, files_failed;

@@ -221,6 +221,7 @@ void running_verified(struct blob *b, bool right)
     const struct plan_blob *pb = &job->plan->blob[b->index];
     if (right && !pb->linked && job->spec.verb == HFP_VERIFY) {
         job->files_missing++;
+        job->unproved_bytes += b->file->size_bytes;
         note_file(b, b->file, HFP_FILE_MISSING, "not in the snapshot");
         running_name_file(job, b->file->path, "not in the snapshot");
     } else if (right && (pb->action != PLAN_HERE || job_proves_anew(job))) {

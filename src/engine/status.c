@@ -11,6 +11,29 @@
 #define ETA_MIN_SAMPLES RATE_SAMPLES /* none before 5 s of data */
 #define DISK_SLOW_NS (30 * NS_PER_S)
 
+/* What of a content counts as checked, before its end does. */
+static uint64_t checked_of(const struct blob *b)
+{
+    switch (b->state) {
+    case BLOB_NEW:
+    case BLOB_END:
+        return 0;
+    case BLOB_PROVE:
+        return atomic_load(&b->read_bytes);
+    default:
+        return b->counted_bytes - MIN(b->counted_bytes, b->counted_proved_bytes);
+    }
+}
+
+static void count_checked(struct job *job)
+{
+    struct hfp_status *s = &job->status;
+    uint64_t n = s->proved_bytes + job->unproved_bytes;
+    for (const struct blob *b = job->blobs; b; b = b->next)
+        n += checked_of(b);
+    s->checked_bytes = MAX(s->checked_bytes, MIN(n, s->total_bytes));
+}
+
 /* The counts never run back (P8): what has to be fetched again is not subtracted, it shows as `repairing`. */
 void status_counts(struct job *job)
 {
@@ -20,6 +43,8 @@ void status_counts(struct job *job)
     s->stale = job->stale;
     s->rounds = job->patience.round;
     s->requests = job->api_requests + (job->api ? api_requests(job->api) : 0);
+    if (job_proves_anew(job))
+        count_checked(job);
     if (!job->group)
         return;
     const struct group_stats *g = group_stats(job->group);
@@ -40,12 +65,16 @@ static const struct sample *sample_back(const struct job *job, unsigned n)
     return &job->sample[(job->sample_at + SAMPLES - n) % SAMPLES];
 }
 
-static uint64_t rate_over(const struct job *job, unsigned from, unsigned to)
+/* Of the last n samples. */
+static struct sample gain(const struct job *job, unsigned n)
 {
-    const struct sample *a = sample_back(job, from), *b = sample_back(job, to);
-    return b->ns <= a->ns
-               ? 0
-               : (uint64_t)((unsigned __int128)(b->received_bytes - a->received_bytes) * NS_PER_S / (b->ns - a->ns));
+    const struct sample *a = sample_back(job, n), *b = sample_back(job, 0);
+    return (struct sample){ b->ns - a->ns, b->received_bytes - a->received_bytes, b->checked_bytes - a->checked_bytes };
+}
+
+static uint64_t per_s(uint64_t bytes, uint64_t ns)
+{
+    return ns ? (uint64_t)((unsigned __int128)bytes * NS_PER_S / ns) : 0;
 }
 
 /* A range from the fastest and the slowest 5 s of the last minute, with the mean between them. */
@@ -53,12 +82,14 @@ static void eta(struct job *job)
 {
     struct hfp_status *s = &job->status;
     s->eta_low_s = s->eta_high_s = UINT64_MAX;
-    if (job->samples <= ETA_MIN_SAMPLES || s->stalled || s->rate_bytes_per_s == 0)
+    bool anew = job_proves_anew(job);
+    uint64_t now = anew ? s->checked_bytes_per_s : s->rate_bytes_per_s;
+    if (job->samples <= ETA_MIN_SAMPLES || s->stalled || now == 0)
         return;
-    unsigned have = MIN(job->samples, SAMPLES) - 1;
-    uint64_t mean = rate_over(job, have, 0), fast = MAX(mean, s->rate_bytes_per_s),
-             slow = MIN(mean, s->rate_bytes_per_s);
-    uint64_t rest = s->total_bytes - MIN(s->received_bytes, s->total_bytes);
+    struct sample all = gain(job, MIN(job->samples, SAMPLES) - 1);
+    uint64_t mean = per_s(anew ? all.checked_bytes : all.received_bytes, all.ns);
+    uint64_t fast = MAX(mean, now), slow = MIN(mean, now);
+    uint64_t rest = s->total_bytes - MIN(anew ? s->checked_bytes : s->received_bytes, s->total_bytes);
     if (slow == 0)
         return;
     s->eta_low_s = rest / fast;
@@ -68,10 +99,11 @@ static void eta(struct job *job)
 static void sample(struct job *job, uint64_t now_ns)
 {
     job->sample_at = (job->sample_at + 1) % SAMPLES;
-    job->sample[job->sample_at] = (struct sample){ now_ns, job->status.received_bytes };
+    job->sample[job->sample_at] = (struct sample){ now_ns, job->status.received_bytes, job->status.checked_bytes };
     job->samples++;
-    unsigned span = MIN(job->samples - 1, RATE_SAMPLES);
-    job->status.rate_bytes_per_s = span > 0 ? rate_over(job, span, 0) : 0;
+    struct sample last = gain(job, MIN(job->samples - 1, RATE_SAMPLES));
+    job->status.rate_bytes_per_s = per_s(last.received_bytes, last.ns);
+    job->status.checked_bytes_per_s = per_s(last.checked_bytes, last.ns);
     eta(job);
 }
 
@@ -300,11 +332,19 @@ static void waiting_state(struct job *job)
         job_move(job, HFP_DOWNLOADING);
 }
 
+static uint64_t bytes_read(const struct job *job)
+{
+    uint64_t n = atomic_load(&job->read_bytes);
+    for (const struct blob *b = job->blobs; b; b = b->next)
+        n += atomic_load(&b->read_bytes);
+    return n;
+}
+
 void status_tick(struct job *job, uint64_t now_ns)
 {
     if (job->step == STEP_ENDED || ns_since(now_ns, job->tick_ns) < STATUS_TICK_NS)
         return;
-    uint64_t read_bytes = atomic_load(&job->read_bytes);
+    uint64_t read_bytes = bytes_read(job);
     if (read_bytes != job->read_seen || (job->step != STEP_RUN && !resolving(job))) {
         job->read_seen = read_bytes;
         job->read_seen_ns = now_ns;
@@ -344,7 +384,7 @@ void status_paused(struct job *job, uint64_t now_ns)
     struct hfp_status *s = &job->status;
     s->wait = job->paused ? HFP_WAIT_PAUSED : HFP_NOT_WAITING;
     snprintf(s->wait_text, sizeof s->wait_text, "%s", job->paused ? "paused" : "");
-    s->rate_bytes_per_s = 0;
+    s->rate_bytes_per_s = s->checked_bytes_per_s = 0;
     s->eta_low_s = s->eta_high_s = UINT64_MAX;
     job->samples = 0;
     if (!job->paused)

@@ -15,7 +15,7 @@ size_t progress_text(char out[static PROGRESS_TEXT], const struct hfp_status *st
     return (size_t)snprintf(out, PROGRESS_TEXT,
                             "{\"downloaded\":%" PRIu64 ",\"total\":%" PRIu64 ",\"progress\":%u,\"speed\":%" PRIu64
                             ",\"eta\":%s}\n",
-                            shown, st->total_bytes, percent, st->rate_bytes_per_s, eta);
+                            shown, st->total_bytes, percent, shown_rate(st), eta);
 }
 
 void progress_write(const char *path, const char *text, size_t n)

@@ -12,16 +12,23 @@ static inline bool shows_proof(const struct hfp_status *st)
     return st->verb == HFP_VERIFY || st->verb == HFP_REPAIR;
 }
 
-/* What a status shows as its figure: proved bytes for verify and repair, recorded bytes for all else. */
+/* What a status shows as its figure: what was looked at for verify and repair, recorded bytes for all else. */
 static inline uint64_t shown_bytes(const struct hfp_status *st)
 {
-    return shows_proof(st) ? st->proved_bytes : st->recorded_bytes;
+    return shows_proof(st) ? st->checked_bytes : st->recorded_bytes;
+}
+
+/* And as its speed. Repair reads at first, and then fetches what was wrong. */
+static inline uint64_t shown_rate(const struct hfp_status *st)
+{
+    bool reads = shows_proof(st) && st->checked_bytes_per_s > st->rate_bytes_per_s;
+    return reads ? st->checked_bytes_per_s : st->rate_bytes_per_s;
 }
 
 /* The middle of the estimate, or UINT64_MAX: nothing moves, nothing is left, or too little is known. */
 static inline uint64_t eta_s(const struct hfp_status *st)
 {
-    if (st->eta_low_s == UINT64_MAX || st->eta_high_s == UINT64_MAX || st->rate_bytes_per_s == 0 ||
+    if (st->eta_low_s == UINT64_MAX || st->eta_high_s == UINT64_MAX || shown_rate(st) == 0 ||
         shown_bytes(st) >= st->total_bytes)
         return UINT64_MAX;
     return st->eta_low_s + (st->eta_high_s - st->eta_low_s) / 2;

@@ -116,6 +116,8 @@ static void add_counts(cJSON *o, const struct hfp_status *st)
         { "in_place_bytes", st->in_place_bytes },
         { "wire_bytes", st->wire_bytes },
         { "rate_bytes_per_s", st->rate_bytes_per_s },
+        { "checked_bytes", st->checked_bytes },
+        { "checked_bytes_per_s", st->checked_bytes_per_s },
         { "connections", st->connections },
         { "connections_silent", st->connections_silent },
         { "elapsed_ms", st->elapsed_ns / 1000000 },

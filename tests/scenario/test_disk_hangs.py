@@ -11,8 +11,10 @@ Seen red on purpose, each with the program broken so:
     the progress file written by the loop, as it once was   test_a_progress_file_on_such_a_disk.. (both)
     signals held back while it looks, as it once was        test_a_watch_of_such_a_folder..
     the cursor hidden while it looks                        test_and_gives_the_terminal_its_cursor_back
+    a file counted when all of it was read, as it once was  test_a_slow_verify_moves..
 """
 
+import json
 import os
 import pty
 import re
@@ -23,6 +25,7 @@ from pathlib import Path
 import pytest
 
 import fuse
+import hub
 from daemon import Daemon
 from disk import end, hanging, wait_until
 from lab import MB, REPO
@@ -180,3 +183,17 @@ def test_and_gives_the_terminal_its_cursor_back(lab, tmp_path):
             process.kill()
             process.communicate()
             os.close(ours)
+
+
+def test_a_slow_verify_moves_within_a_file_and_says_how_fast(world):
+    lab, fs = world
+    lab.assert_done(lab.pull())
+    # The kernel asks for pages of 4 KiB here.
+    fs.after = lambda number: time.sleep(0.0003) if number == fuse.READ else None
+    run = hub.pull("verify", REPO, "--progress", "json", **lab.how({}))
+    assert run.code == 0, run
+    seen = [status for line in run.err.splitlines() if (status := json.loads(line).get("status"))]
+    checked = [status["checked_bytes"] for status in seen]
+    assert checked == sorted(checked) and checked[-1] == seen[-1]["total_bytes"]
+    assert len({n for n in checked if 0 < n < SIZE}) >= 3, checked
+    assert any(status["checked_bytes_per_s"] > 0 for status in seen) and not any(status["rate_bytes_per_s"] for status in seen)

@@ -9,7 +9,7 @@
 
 void progress_begins(struct sim_job *j)
 {
-    j->received = j->recorded = j->proved = j->in_place = 0;
+    j->received = j->recorded = j->proved = j->in_place = j->checked = 0;
     j->planned = false;
     j->moved_ns = sim->now_ns;
 }
@@ -33,6 +33,9 @@ static void check_counts(struct sim_job *j, const struct hfp_status *s)
         s->proved_bytes > s->recorded_bytes || s->in_place_bytes > s->proved_bytes)
         sim_fail("P8: received %" PRIu64 " of %" PRIu64 ", recorded %" PRIu64 ", proved %" PRIu64 ", in place %" PRIu64,
                  s->received_bytes, s->total_bytes, s->recorded_bytes, s->proved_bytes, s->in_place_bytes);
+    if (s->checked_bytes < j->checked || s->checked_bytes > s->total_bytes)
+        sim_fail("P8: checked %" PRIu64 " after %" PRIu64 " of %" PRIu64, s->checked_bytes, j->checked, s->total_bytes);
+    j->checked = s->checked_bytes;
     if (s->received_bytes != j->received)
         j->moved_ns = sim->now_ns;
     j->received = s->received_bytes;
@@ -145,6 +148,8 @@ static void check_end(const struct hfp_status *s)
         sim_fail("P8: done with received %" PRIu64 ", recorded %" PRIu64 ", proved %" PRIu64 ", in place %" PRIu64
                  " of %" PRIu64,
                  s->received_bytes, s->recorded_bytes, s->proved_bytes, s->in_place_bytes, s->total_bytes);
+    if (s->state == HFP_DONE && (s->verb == HFP_VERIFY || s->verb == HFP_REPAIR) && s->checked_bytes != s->total_bytes)
+        sim_fail("P8: done with %" PRIu64 " of %" PRIu64 " checked", s->checked_bytes, s->total_bytes);
     if (s->stalled || (s->state != HFP_DONE && s->state != HFP_FAILED && s->state != HFP_CANCELLED))
         sim_fail("P8: over, and still %s", s->stalled ? "stalled" : hfp_state_text(s->state));
 }

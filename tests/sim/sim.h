@@ -154,7 +154,7 @@ struct sim_job {
     /* of its whole life */
     bool succeeded;
     /* what it last said: progress.c */
-    uint64_t received, recorded, proved, in_place, moved_ns, plan_bytes, wire_at_plan, kept_at_plan;
+    uint64_t received, recorded, proved, in_place, checked, moved_ns, plan_bytes, wire_at_plan, kept_at_plan;
     bool planned;
 };
 

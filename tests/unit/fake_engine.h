@@ -171,7 +171,7 @@ static inline void fake_end(struct hfp *h, enum hfp_state state)
         h->st.error.code = HFP_E_CANCELLED;
     } else {
         h->st.files_proved = h->st.files;
-        h->st.proved_bytes = h->st.in_place_bytes = h->st.total_bytes;
+        h->st.proved_bytes = h->st.in_place_bytes = h->st.checked_bytes = h->st.total_bytes;
     }
     h->finished = true;
     fake_push(h, HFP_EV_DONE, NULL);
@@ -260,6 +260,7 @@ static inline void fake_move(struct hfp *h, double step_s)
     st->wire_bytes = st->fetched_bytes + 20000000;
     st->files_proved = 24 * st->recorded_bytes / r->total;
     st->proved_bytes = st->in_place_bytes = st->files_proved * (r->total / 24);
+    st->checked_bytes = st->recorded_bytes;
     st->connections = 8;
     if (r->rate) {
         st->eta_low_s = (r->total - st->recorded_bytes) / r->rate;

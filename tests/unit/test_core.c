@@ -144,6 +144,7 @@ struct rig {
     unsigned questions, unheard; /* to the Xet store; and given up */
     struct hfp_status last, before;
     bool ran_back, verify_fetches, verify_speeds;
+    unsigned checked_steps, estimates; /* of the bytes that were looked at; events with an ETA */
     uint64_t proved_at_plan;
     unsigned files[HFP_FILE_PLANNED + 1];
     bool blind, each_file; /* takes no event; every file is told of */
@@ -256,11 +257,14 @@ static void look(struct rig *r)
         r->verify_speeds |= s->verb == HFP_VERIFY && s->rate_bytes_per_s > 0;
         if (ev->type == HFP_EV_PLAN)
             r->proved_at_plan = s->proved_bytes + s->in_place_bytes + s->files_proved;
+        r->checked_steps += s->checked_bytes != r->before.checked_bytes;
+        r->estimates += s->eta_low_s != UINT64_MAX;
         if (s->job == r->before.job)
             r->ran_back |= s->received_bytes < r->before.received_bytes ||
                            s->recorded_bytes < r->before.recorded_bytes || s->proved_bytes < r->before.proved_bytes ||
                            s->in_place_bytes < r->before.in_place_bytes || s->received_bytes < s->recorded_bytes ||
-                           s->recorded_bytes < s->proved_bytes ||
+                           s->recorded_bytes < s->proved_bytes || s->checked_bytes < r->before.checked_bytes ||
+                           s->checked_bytes > s->total_bytes ||
                            (s->total_bytes && s->received_bytes > s->total_bytes) || s->files_proved > s->files;
         r->before = r->last = *s;
     }
@@ -611,6 +615,48 @@ static void test_disk_error(void)
           "a disk that cannot be read proves nothing: %s", r.last.error.message);
     io = &io_system;
     end(&r, "disk error");
+}
+
+/* The loop turns while a worker reads: four times a second, one second for each block. */
+static struct rig *reading;
+
+static ssize_t slow_pread(int fd, void *buf, size_t n, off_t at)
+{
+    struct rig *r = reading;
+    for (unsigned i = 0; r && n == MB && i < 4; i++) {
+        r->now_ns += NS_PER_S / 4;
+        core_turn(r->core);
+        look(r);
+    }
+    return io_system.pread(fd, buf, n, at);
+}
+
+static void test_slow_disk(void)
+{
+    struct io_ops slow = io_system;
+    struct rig r;
+    fresh();
+    begin(&r, serve_good, 0, false);
+    start(&r, HFP_PULL);
+    run(&r, 600);
+    CHECK_U64(r.last.checked_bytes, 0, "a pull checks nothing");
+    spoil("model.bin", 3 * MB + 5);
+    slow.pread = slow_pread;
+    io = &slow;
+    reading = &r;
+    enum hfp_verb verbs[] = { HFP_VERIFY, HFP_REPAIR };
+    for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
+        const char *name = i ? "repair" : "verify";
+        r.checked_steps = r.estimates = 0;
+        start(&r, verbs[i]);
+        CHECK(run(&r, 600) && r.last.checked_bytes == CONTENT, "%s looked at all of it, what is wrong included", name);
+        CHECK(r.checked_steps >= 8, "%s moves within a file: %u steps", name, r.checked_steps);
+        CHECK(r.estimates > 0, "and %s has an ETA", name);
+    }
+    CHECK(r.last.state == HFP_DONE && all_right(), "the slow one is repaired too");
+    io = &io_system;
+    reading = NULL;
+    end(&r, "slow disk");
 }
 
 /* A bit that flips on the disk leaves no trace in the file's stat, until the block is written anew. */
@@ -982,6 +1028,7 @@ int main(void)
     test_content();
     test_verify_and_repair();
     test_disk_error();
+    test_slow_disk();
     test_rot();
     test_network();
     test_stopped();

@@ -52,9 +52,11 @@ static void shape(void)
     log_line(&t, "a/b", &st, 0);
     CHECK_STR(t.data, "  [a/b] 0.8%  0.50 MB / 60.00 MB  0.0 MB/s", "both sizes in the unit of the total");
     st.verb = HFP_VERIFY;
-    st.proved_bytes = 30000000;
+    st.checked_bytes = 30000000;
+    st.checked_bytes_per_s = 5000000;
     log_line(&t, "a/b", &st, 0);
-    CHECK(strstr(t.data, "50.0%  30.00 MB") != NULL, "verify counts proved bytes");
+    CHECK(strstr(t.data, "50.0%  30.00 MB / 60.00 MB  5.0 MB/s") != NULL,
+          "verify counts what it has read, and how fast");
 }
 
 static size_t lines_in(int fd)

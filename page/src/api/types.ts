@@ -70,6 +70,8 @@ export interface Job {
   received_bytes: number;
   recorded_bytes: number;
   proved_bytes: number;
+  checked_bytes: number;
+  checked_bytes_per_s: number;
   in_place_bytes: number;
   wire_bytes: number;
   rate_bytes_per_s: number;

@@ -5,7 +5,7 @@ import type uPlot from "uplot";
 import { api } from "../api/client";
 import type { Job, Samples } from "../api/types";
 import { clockSeconds, duration, limit as limitText, rate } from "../words/format";
-import { isRunning } from "../words/job";
+import { isRunning, shownRate } from "../words/job";
 import { axes, colors } from "./plot";
 import { stallAt, tableRows, top, toSeries, withOpenStall } from "./series";
 import { usePlot } from "./use-plot";
@@ -122,7 +122,7 @@ export function SpeedChart({ job, data, large }: Props) {
     setIndex(to);
   };
   const words = `Speed of ${job.repo}`;
-  if (!large) return <div class="chart small" ref={box} role="img" aria-label={`${words}, now ${rate(job.rate_bytes_per_s)}`} />;
+  if (!large) return <div class="chart small" ref={box} role="img" aria-label={`${words}, now ${rate(shownRate(job))}`} />;
   const said = readout(data, index) || (limits ? "dashed: the limit. " : "") + "Shaded: stalled. Point at the chart for figures.";
   return (
     <div class="chart-box">

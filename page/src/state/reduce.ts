@@ -6,7 +6,7 @@ import type { Action, State } from "./model";
 /** A listing and the event stream may cross: within one run of a job its counts never go back (P8). */
 function forward(old: Job | undefined, job: Job): Job {
   if (!old || old.started_unix_ms !== job.started_unix_ms || old.total_bytes !== job.total_bytes) return job;
-  const max = (key: "received_bytes" | "recorded_bytes" | "proved_bytes" | "in_place_bytes") =>
+  const max = (key: "received_bytes" | "recorded_bytes" | "proved_bytes" | "in_place_bytes" | "checked_bytes") =>
     Math.max(old[key], job[key]);
   return {
     ...job,
@@ -14,6 +14,7 @@ function forward(old: Job | undefined, job: Job): Job {
     recorded_bytes: max("recorded_bytes"),
     proved_bytes: max("proved_bytes"),
     in_place_bytes: max("in_place_bytes"),
+    checked_bytes: max("checked_bytes"),
   };
 }
 

@@ -173,7 +173,7 @@ export function Bar({ job }: { job: Job }) {
       aria-valuetext={said}
       title={
         isRead
-          ? `read and proved ${size(job.proved_bytes)}`
+          ? `read ${size(job.checked_bytes)}, proved ${size(job.proved_bytes)}`
           : `in place ${size(job.in_place_bytes)}, recorded ${size(job.recorded_bytes)}, received ${size(job.received_bytes)}`
       }
     >

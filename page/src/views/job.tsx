@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { SpeedChart, useSamples } from "../charts/speed";
 import type { Job } from "../api/types";
 import type { QueueFacts } from "../words/job";
-import { canPause, eta, isEnded, isRunning, provedWords, shortCommit, shownBytes, stateLine, stateWords, verbWord } from "../words/job";
+import { canPause, eta, isEnded, isRunning, provedWords, shortCommit, shownBytes, shownRate, stateLine, stateWords, verbWord } from "../words/job";
 import { percent, rate, sizeOf } from "../words/format";
 import { Act, Bar, Menu, memo } from "./bits";
 import { useHouse } from "./context";
@@ -164,7 +164,7 @@ function Running({ job, queue, now }: Props) {
       <div class="job-head">
         <Title job={job} />
         <p class="figures live">
-          <b class="rate">{rate(job.rate_bytes_per_s)}</b>
+          <b class="rate">{rate(shownRate(job))}</b>
           <span class="eta">{range ? `ETA ${range}` : ""}</span>
         </p>
       </div>

@@ -76,7 +76,11 @@ const hereBytes = (job: Job): number => Math.max(job.recorded_bytes, job.in_plac
 /** Verify and repair read what is here: their work is to prove it. */
 export const readsDisk = (job: Job): boolean => job.verb === "verify" || job.verb === "repair";
 
-export const shownBytes = (job: Job): number => (readsDisk(job) ? job.proved_bytes : hereBytes(job));
+export const shownBytes = (job: Job): number => (readsDisk(job) ? job.checked_bytes : hereBytes(job));
+
+/** Repair reads at first, and then fetches what was wrong. */
+export const shownRate = (job: Job): number =>
+  readsDisk(job) ? Math.max(job.checked_bytes_per_s, job.rate_bytes_per_s) : job.rate_bytes_per_s;
 
 function ended(job: Job, nowMs: number): string {
   const at = job.ended_unix_ms ? ` ${clock(job.ended_unix_ms, nowMs)}` : "";
@@ -118,7 +122,7 @@ export function stateLine(job: Job, queue: QueueFacts, nowMs: number, aheadS = 0
 /** No range before 5 s of data or while nothing moves: a figure then would be made up. */
 export function eta(job: Job): string | null {
   if (job.state !== "downloading" && job.state !== "verifying" && job.state !== "repairing") return null;
-  if (job.stalled || job.elapsed_s < 5 || job.rate_bytes_per_s === 0) return null;
+  if (job.stalled || job.elapsed_s < 5 || shownRate(job) === 0) return null;
   if (job.eta_low_s === null || job.eta_high_s === null) return null;
   return etaRange(job.eta_low_s, job.eta_high_s);
 }
