@@ -166,6 +166,13 @@ def test_no_process_outlives_the_run(tmp_path, suite, word):
     assert left.stdout == ""
 
 
+def test_every_mutation_of_the_simulator_still_applies(monkeypatch):
+    """mutate.py would say so too, but all of them are tried only in ./test all."""
+    monkeypatch.syspath_prepend(str(TOP / "tests/sim"))
+    mutations = importlib.import_module("mutations").MUTATIONS
+    assert [(name, source) for name, source, text, _ in mutations if (TOP / source).read_text().count(text) != 1] == []
+
+
 def test_every_source_is_built():
     """A file that nobody compiles is dead code, and a test that is not in the list never runs."""
     built = {path.as_posix() for path in TOP.rglob("meson.build") if path.relative_to(TOP).parts[0] in
