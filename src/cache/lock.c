@@ -31,15 +31,15 @@ static int open_lock(const struct place *p, bool *fresh)
     return fd;
 }
 
-static int flock_now(int fd)
+static int flock_now(int fd, int op)
 {
-    while (io->flock(fd, LOCK_EX | LOCK_NB) < 0)
+    while (io->flock(fd, op | LOCK_NB) < 0)
         if (errno != EINTR)
             return errno;
     return 0;
 }
 
-int lock_try(int *fd, const struct place *p, struct hfp_err *err)
+static int try_op(int *fd, const struct place *p, int op, struct hfp_err *err)
 {
     for (int i = 0; i < LOCK_TRIES; i++) {
         bool fresh = false;
@@ -48,7 +48,7 @@ int lock_try(int *fd, const struct place *p, struct hfp_err *err)
             continue;
         if (got < 0)
             return err_sys(err, HFP_E_IO, errno, "open lock file %s", p->lock_name);
-        int failed = flock_now(got);
+        int failed = flock_now(got, op);
         if (failed == ENOSYS || failed == ENOLCK || failed == EOPNOTSUPP) {
             /* The Python client falls back to "the file exists", so a fresh one of ours must not stay. */
             if (fresh)
@@ -69,6 +69,24 @@ int lock_try(int *fd, const struct place *p, struct hfp_err *err)
         }
     }
     return err_set(err, HFP_E_LOCKED, "the lock file of %s vanishes again and again", p->etag);
+}
+
+int lock_try(int *fd, const struct place *p, struct hfp_err *err)
+{
+    return try_op(fd, p, LOCK_EX, err);
+}
+
+int lock_repository(int *fd, const struct store *s, bool alone, struct hfp_err *err)
+{
+    AUTO_FREE struct place *p = calloc(1, sizeof *p);
+    if (!p)
+        return err_nomem(err);
+    *fd = -1;
+    p->store = s;
+    p->lock_dir = s->is_local ? -1 : s->locks;
+    snprintf(p->lock_name, sizeof p->lock_name, "repository.lock");
+    snprintf(p->etag, sizeof p->etag, "%.64s", s->repo);
+    return p->lock_dir < 0 ? HFP_OK : try_op(fd, p, alone ? LOCK_EX : LOCK_SH, err);
 }
 
 /* One line of proc(5) locks: "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131073 0 EOF". Widths, for sscanf() does not say

@@ -275,13 +275,23 @@ static int look_for(bool *there, const struct store *s, const char *folder, stru
     return *there || errno == ENOENT || errno == ENOTDIR ? HFP_OK : err_sys(err, HFP_E_IO, errno, "stat %s", folder);
 }
 
+/* No pull ends meanwhile. */
+static int keep_pulls_out(int *lock, const struct store *s, struct hfp_err *err)
+{
+    int rc = lock_repository(lock, s, true, err);
+    return rc == HFP_E_LOCKED ? err_set(err, rc, "%s is being pulled by another process", s->repo) : rc;
+}
+
 static int remove_revision(struct removal *r, struct hfp_err *err)
 {
     char folder[16 + COMMIT_HEX], aside[32 + COMMIT_HEX];
-    bool there, begun = false;
+    bool there = false, begun = false;
+    AUTO(fd_closep) int lock = -1;
     snprintf(folder, sizeof folder, "snapshots/%s", r->commit);
     snprintf(aside, sizeof aside, ".hf-pull/deleted-%s", r->commit);
-    int rc = look_for(&there, r->store, folder, err);
+    int rc = keep_pulls_out(&lock, r->store, err);
+    if (!rc)
+        rc = look_for(&there, r->store, folder, err);
     if (!rc)
         rc = look_for(&begun, r->store, aside, err);
     if (!rc && !there && !begun)

@@ -124,7 +124,7 @@ static void enter(struct blob *b)
         errand_begin(b, ERRAND_CLAIM);
         break;
     case BLOB_LOCKED:
-        b->locked_retry_ns = core_now(b->job->core) + 500 * NS_PER_MS;
+        b->locked_retry_ns = core_now(b->job->core) + LOCK_RETRY_NS;
         break;
     case BLOB_PROVE:
         delta_leave(b);

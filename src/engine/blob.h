@@ -52,8 +52,7 @@ enum mark { MARK_ABSENT, MARK_GUESS, MARK_KEPT, MARK_WRITING, MARK_WRITTEN };
 
 #define KEEP_REACH 48 /* blocks: beyond the window of a fast line, so that there the network waits for the hash */
 
-#define CAS_PATIENCE_NS (20 * NS_PER_S)   /* less than a stall may go unnamed, and HTTP may do it meanwhile */
-#define LOCK_PATIENCE_NS (600 * NS_PER_S) /* a holder whose partial does not grow for so long: exit 8 */
+#define CAS_PATIENCE_NS (20 * NS_PER_S) /* less than a stall may go unnamed, and HTTP may do it meanwhile */
 
 struct blob {
     struct job *job;

@@ -1,22 +1,24 @@
 #include "engine/blob.h"
 
 #include "base/auto.h"
+#include "cache/lock.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* All files are in place: what other tools read comes last, the ref last of all (design 4).
+/* All files are in place: what other tools read comes last, the ref last of all (design 4). From the first look at the
+ * links to the ref no deletion of this repository runs (cache/lock.h).
  *
- *   links -> blobs/, the snapshot, folders above synced --+-> ref
- *   trees/ -----------------------------------------------|
- *   the folders of the ref -------------------------------'
+ *   lock -> links -> blobs/, the snapshot, folders above synced --+-> ref -> unlock
+ *        -> trees/ -----------------------------------------------|
+ *        -> the folders of the ref -------------------------------'
  *
  * What does not wait for the other runs side by side: syncs at the same time share the disk's flush, and a start of one
  * small file is little else. */
 
-#define PARTS_MAX 7
+#define PARTS_MAX 9
 
 struct finish;
 struct finish_part {
@@ -32,6 +34,7 @@ struct finish {
     struct finish_part part[PARTS_MAX];
     unsigned parts, left; /* begun; of these still under way */
     bool ref_begun;
+    int lock_fd;        /* of the repository; -1: none is held */
     struct hfp_err err; /* the first */
 };
 
@@ -96,6 +99,23 @@ static int finish_links(struct finish_part *part)
                    "%u of %u files were removed%s while the others came (%s; %s?). What is left is kept: run again",
                    f->lost, job->plan->files, job->store->is_local ? " or replaced" : "", f->first_lost,
                    job->store->is_local ? "another revision into the same folder" : "hf cache prune or rm");
+}
+
+/* Best effort but for a busy one: a disk that cannot lock is no reason not to end. */
+static int finish_lock(struct finish_part *part)
+{
+    struct finish *f = part->finish;
+    int rc = lock_repository(&f->lock_fd, f->job->store, false, &part->err);
+    if (rc != HFP_E_LOCKED)
+        part->err.code = HFP_OK;
+    return part->err.code;
+}
+
+/* Here and not on the loop: closing may wait for the disk. */
+static int finish_unlock(struct finish_part *part)
+{
+    fd_closep(&part->finish->lock_fd);
+    return HFP_OK;
 }
 
 static int finish_trees(struct finish_part *part)
@@ -174,16 +194,53 @@ static void finish_end(struct finish *f)
     job_end(job, err.code == HFP_OK ? NULL : &err);
 }
 
-/* Everything before the ref is done, or something failed. */
+/* Everything begun is done, or something failed. */
 static void finish_rest(struct finish *f)
 {
     bool all = f->job->file_error.code == HFP_OK; /* else what is proved can be read; the ref does not move */
-    if (f->ref_begun || !all || f->err.code != HFP_OK) {
+    if (!f->ref_begun && all && f->err.code == HFP_OK) {
+        f->ref_begun = true;
+        part_begin(f, finish_ref);
+    } else if (f->lock_fd >= 0) {
+        part_begin(f, finish_unlock);
+    } else {
         finish_end(f);
-        return;
     }
-    f->ref_begun = true;
-    part_begin(f, finish_ref);
+}
+
+static void finish_begin(struct finish *f)
+{
+    const struct job *job = f->job;
+    bool goes_on = f->err.code == HFP_OK;
+    /* Also before a ref alone: what the plan has found linked may be gone since, or was never synced by a run that was
+     * killed. */
+    if (goes_on && (job->work_done || moves_ref(job)))
+        part_begin(f, finish_links);
+    if (goes_on && job->listing_new && job->file_error.code == HFP_OK)
+        part_begin(f, finish_trees);
+    if (goes_on && moves_ref(job) && job->file_error.code == HFP_OK)
+        part_begin(f, prepare_ref);
+    if (f->left == 0)
+        finish_rest(f);
+}
+
+/* A deletion is at work: the lock is asked for again, by another finish. */
+static void finish_later(struct finish *f)
+{
+    struct job *job = f->job;
+    struct hfp_err err;
+    uint64_t now_ns = core_now(job->core);
+    job->locked_since_ns = job->locked_since_ns ? job->locked_since_ns : now_ns;
+    free(f);
+    if (ns_since(now_ns, job->locked_since_ns) >= LOCK_PATIENCE_NS) {
+        err_set(&err, HFP_E_LOCKED,
+                "another process deletes a revision of %s for %llu s now. What came is kept: run again", job->spec.repo,
+                (unsigned long long)(LOCK_PATIENCE_NS / NS_PER_S));
+        job_end(job, &err);
+    } else if (!job->ending) {
+        job->step_begun = false;
+        job->next_ns = now_ns + LOCK_RETRY_NS;
+    }
 }
 
 static void part_done(struct task *t)
@@ -192,6 +249,16 @@ static void part_done(struct task *t)
     struct finish *f = part->finish;
     f->job->busy--;
     f->left--;
+    if (part->work == finish_lock && part->err.code == HFP_E_LOCKED) {
+        finish_later(f);
+        return;
+    }
+    if (part->work == finish_lock) {
+        f->job->locked_since_ns = 0;
+        f->err = f->job->error; /* cancelled meanwhile */
+        finish_begin(f);
+        return;
+    }
     if (f->err.code == HFP_OK)
         f->err = part->err;
     if (part->work == finish_links && part->err.code == HFP_OK) {
@@ -203,10 +270,11 @@ static void part_done(struct task *t)
         finish_rest(f);
 }
 
-void finishing_turn(struct job *job)
+void finishing_turn(struct job *job, uint64_t now_ns)
 {
-    if (job->step_begun)
+    if (job->step_begun || (job->locked_since_ns && now_ns < job->next_ns))
         return;
+    job->next_ns = UINT64_MAX;
     struct finish *f = calloc(1, sizeof *f);
     job->step_begun = true;
     if (!f) {
@@ -215,21 +283,15 @@ void finishing_turn(struct job *job)
         job_end(job, &err);
         return;
     }
-    *f = (struct finish){ .job = job, .unix_s = core_unix_s(job->core) };
+    *f = (struct finish){ .job = job, .unix_s = core_unix_s(job->core), .lock_fd = -1 };
     if (job->store->repo_dir < 0 && job->store->local < 0) { /* an empty repository leaves nothing */
         finish_end(f);
         return;
     }
-    /* Also before a ref alone: what the plan has found linked may be gone since, or was never synced by a run that was
-     * killed. */
     if (job->work_done || moves_ref(job))
-        part_begin(f, finish_links);
-    if (job->listing_new && job->file_error.code == HFP_OK)
-        part_begin(f, finish_trees);
-    if (moves_ref(job) && job->file_error.code == HFP_OK)
-        part_begin(f, prepare_ref);
-    if (f->left == 0)
-        finish_rest(f);
+        part_begin(f, finish_lock);
+    else
+        finish_begin(f);
 }
 
 /* Failed or cancelled: blobs close with what is recorded, tasks run out, then the last event. */

@@ -220,6 +220,8 @@ void job_renewed(struct job *job)
         api_hold(job->api, true);
         api_hold(job->api, false);
     }
+    if (job->locked_since_ns > 0)
+        job->locked_since_ns = core_now(job->core);
     for (struct blob *b = job->blobs; b; b = b->next) {
         if (b->locked_since_ns > 0)
             b->locked_since_ns = core_now(job->core);
@@ -249,7 +251,7 @@ uint64_t job_turn(struct job *job, uint64_t now_ns)
             running_turn(job, now_ns);
         break;
     case STEP_FINISH:
-        finishing_turn(job);
+        finishing_turn(job, now_ns);
         break;
     case STEP_CLOSE:
         closing_turn(job, now_ns);

@@ -28,6 +28,8 @@ struct blob;
 #define LARGE_ACTIVE_MAX 3  /* files with a window: the one at the front, and who takes over its idle connections */
 #define PROVE_ACTIVE_MAX 2  /* files read back at once: the hash workers of two cores */
 #define NAMED_FILES_MAX 3   /* files a message lists before it says how many more */
+#define LOCK_PATIENCE_NS (600 * NS_PER_S) /* a holder of a lock whose partial does not grow for so long: exit 8 */
+#define LOCK_RETRY_NS (500 * NS_PER_MS)
 
 struct core {
     struct core_config config;
@@ -145,7 +147,8 @@ struct job {
     uint64_t base_received;      /* received when the transfer began */
     uint64_t refetched_debt;     /* bytes counted before that turned out bad */
     uint64_t files_damaged, files_missing, files_failed;
-    char named[400]; /* the files a message will name */
+    char named[400];          /* the files a message will name */
+    uint64_t locked_since_ns; /* the end waits for the lock of the repository; 0: it does not */
     struct sample sample[SAMPLES];
     unsigned samples, sample_at;
     struct hfp_status status;
@@ -228,7 +231,7 @@ static inline bool links_come_last(const struct place *p)
 {
     return place_is_blob(p) && p->store->symlinks;
 }
-void finishing_turn(struct job *job);
+void finishing_turn(struct job *job, uint64_t now_ns);
 void closing_turn(struct job *job, uint64_t now_ns);
 
 /* status.c */

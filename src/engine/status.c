@@ -156,6 +156,13 @@ static enum hfp_wait reason_disk(const struct job *job, char *text, size_t n)
     return snprintf(text, n, "disk: waiting for %.120s", where), HFP_WAIT_DISK;
 }
 
+static enum hfp_wait reason_on_disk(const struct job *job, char *text, size_t n)
+{
+    if (job->locked_since_ns && job->step == STEP_FINISH)
+        return snprintf(text, n, "another process deletes a revision of %.120s", job->spec.repo), HFP_WAIT_LOCK;
+    return reason_disk(job, text, n);
+}
+
 static unsigned writes_open(const struct job *job)
 {
     unsigned n = 0;
@@ -266,7 +273,7 @@ static void stalls(struct job *job, uint64_t now_ns)
     s->wait_text[0] = 0;
     if (job->paused || (moving && quiet_ns >= NS_PER_S)) {
         s->wait = job->paused      ? reason(job, s->wait_text, sizeof s->wait_text, now_ns)
-                  : on_disk(job)   ? reason_disk(job, s->wait_text, sizeof s->wait_text)
+                  : on_disk(job)   ? reason_on_disk(job, s->wait_text, sizeof s->wait_text)
                   : resolving(job) ? reason_resolving(job, s->wait_text, sizeof s->wait_text, now_ns)
                                    : reason(job, s->wait_text, sizeof s->wait_text, now_ns);
         s->waited_ns[s->wait] += passed_ns;

@@ -47,12 +47,13 @@ static bool is_for_a_moment(const char *path)
            (strncmp(base, "/test.", 6) == 0 || strncmp(base, "/link.", 6) == 0 || strstr(base, ".tmp"));
 }
 
-/* Not of the cache, or written once and at best (cache/store.c). */
+/* Not of the cache, or written once and at best (cache/store.c, the lock of the repository). */
 static bool is_aside(const char *path)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    return strcmp(base, "CACHEDIR.TAG") == 0 || strcmp(base, ".gitignore") == 0 || strncmp(path, "hf-pull/", 8) == 0 ||
-           strcmp(path, "hf-pull") == 0 || strcmp(path, "report.json") == 0 || strcmp(path, "progress.json") == 0;
+    return strcmp(base, "CACHEDIR.TAG") == 0 || strcmp(base, ".gitignore") == 0 ||
+           strcmp(base, "repository.lock") == 0 || strncmp(path, "hf-pull/", 8) == 0 || strcmp(path, "hf-pull") == 0 ||
+           strcmp(path, "report.json") == 0 || strcmp(path, "progress.json") == 0;
 }
 
 static void judge_finals(char out[VERDICT_MAX], const struct scene *s, const struct tree *t, int status)

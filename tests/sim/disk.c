@@ -13,6 +13,7 @@
 
 static struct inode *fd_inode[FDS];
 static bool fd_direct[FDS]; /* opened with O_DIRECT */
+static bool fd_shares[FDS]; /* holds its inode's flock with others */
 
 static void touch_ctime(struct inode *i)
 {
@@ -104,13 +105,20 @@ static int d_openat(int dir, const char *path, int flags, mode_t mode)
     return errno = EMFILE, -1;
 }
 
+static void unlock(struct inode *i, int fd)
+{
+    bool *shares = &fd_shares[fd - FIRST_FD];
+    i->lock = i->lock == fd ? 0 : i->lock;
+    i->shares -= *shares;
+    *shares = false;
+}
+
 static int d_close(int fd)
 {
     struct inode *i = of_fd(fd);
     if (!i)
         return -1;
-    if (i->lock == fd)
-        i->lock = 0;
+    unlock(i, fd);
     i->opens--;
     fd_inode[fd - FIRST_FD] = NULL;
     return 0;
@@ -340,13 +348,15 @@ static int d_flock(int fd, int op)
     struct inode *i = of_fd(fd);
     if (!i || refuse(false))
         return -1;
-    if (op & LOCK_UN) {
-        i->lock = i->lock == fd ? 0 : i->lock;
-        return 0;
-    }
-    if (i->lock != 0 && i->lock != fd)
+    bool shared = op & LOCK_SH, others = i->shares > fd_shares[fd - FIRST_FD];
+    if (!(op & LOCK_UN) && ((i->lock != 0 && i->lock != fd) || (!shared && others)))
         return errno = EWOULDBLOCK, -1;
-    i->lock = fd;
+    unlock(i, fd);
+    if (op & LOCK_UN)
+        return 0;
+    i->lock = shared ? 0 : fd;
+    i->shares += shared;
+    fd_shares[fd - FIRST_FD] = shared;
     return 0;
 }
 

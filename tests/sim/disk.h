@@ -36,7 +36,8 @@ struct inode {
     bool truncated;
     /* folders */
     struct entries now, kept;
-    int lock; /* descriptor that holds the flock; 0: none */
+    int lock;        /* descriptor that holds the flock alone; 0: none */
+    unsigned shares; /* descriptors that share it */
 };
 
 /* A change of a folder that no fsync has made durable yet. */

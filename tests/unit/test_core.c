@@ -10,7 +10,7 @@
  * over; what an earlier run of ours had copied said to be another tool's; equal files of a dry run dropped when the
  * list is full; a repair said to be a download; the time of a SIGSTOP taken for the Hub's, or for that of a lock's
  * holder, and that of a pause for the silence of the Xet store; what was here taken for speed; a verify that counts
- * what receipts say. */
+ * what receipts say, or a file when all of it is read; a pull that ends while a deletion takes its contents. */
 #include "base/auto.h"
 #include "base/digest.h"
 #include "base/io.h"
@@ -925,6 +925,93 @@ static void test_locked(void)
     end(&r, "locked");
 }
 
+static int repository_lock(int op)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/.locks/models--ns--name/repository.lock", root);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    assert(fd >= 0 && flock(fd, op) == 0);
+    return fd;
+}
+
+static void test_the_end_is_locked(void)
+{
+    struct rig r;
+    fresh();
+    begin(&r, serve_good, 0, false);
+    start(&r, HFP_PULL);
+    run(&r, 600);
+    int lock = repository_lock(LOCK_SH | LOCK_NB);
+    CHECK(lock >= 0, "a pull that is over holds no lock");
+    unlink(in_snapshot("config.json"));
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 5) && r.last.state == HFP_DONE && all_right(), "other pulls that end hold up none");
+    close(lock);
+    lock = repository_lock(LOCK_EX | LOCK_NB);
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 5) && r.last.state == HFP_DONE, "nor does a deletion one that has nothing to do");
+    unlink(in_snapshot("config.json"));
+    start(&r, HFP_PULL);
+    CHECK(!run(&r, 5) && r.last.wait == HFP_WAIT_LOCK && access(in_snapshot("config.json"), F_OK) != 0,
+          "but the end of one that links: %s", r.last.wait_text);
+    core_cancel_all(r.core);
+    CHECK(run(&r, 5) && r.last.state == HFP_CANCELLED, "which can be cancelled");
+    start(&r, HFP_PULL);
+    CHECK(!run(&r, 500) && run(&r, 200) && r.last.error.code == HFP_E_LOCKED, "and does not wait for ever: %s",
+          r.last.error.message);
+    start(&r, HFP_PULL);
+    run(&r, 5);
+    close(lock);
+    CHECK(run(&r, 5) && r.last.state == HFP_DONE && all_right(), "it goes on when the deletion is over");
+    end(&r, "the end is locked");
+}
+
+/* While a deletion takes the first content away, a pull of another revision with the same contents comes to its end. */
+#define OTHER "76543210fedcba9876543210fedcba9876543210"
+static struct rig *beside;
+
+static int unlinkat_beside(int dir, const char *path, int flags)
+{
+    struct rig *r = beside;
+    if (r && strlen(path) == 64) {
+        beside = NULL;
+        start(r, HFP_PULL);
+        run(r, 5);
+    }
+    return io_system.unlinkat(dir, path, flags);
+}
+
+static void test_a_deletion_beside(void)
+{
+    struct io_ops ops = io_system;
+    struct rig r;
+    char from[300], to[300];
+    fresh();
+    begin(&r, serve_good, 0, false);
+    start(&r, HFP_PULL);
+    run(&r, 600);
+    snprintf(from, sizeof from, "%s/models--ns--name/snapshots/" COMMIT, root);
+    snprintf(to, sizeof to, "%s/models--ns--name/snapshots/" OTHER, root);
+    CHECK(rename(from, to) == 0, "the contents are another revision's");
+    snprintf(from, sizeof from, "%s/models--ns--name/refs/main", root);
+    unlink(from);
+    snprintf(from, sizeof from, "%s/models--ns--name/snapshots/0123456789012345678901234567890123456789", root);
+    mkdir(from, 0755);
+    ops.unlinkat = unlinkat_beside;
+    beside = &r;
+    io = &ops;
+    int rc = hfp_cache_delete_revision(NULL, root, HFP_MODEL, "ns/name", OTHER, NULL);
+    CHECK(rc == HFP_OK && !beside, "it is deleted, and the pull came to its end meanwhile");
+    io = &io_system;
+    CHECK(r.last.state != HFP_DONE && r.last.wait == HFP_WAIT_LOCK, "which waits for the deletion: %s",
+          r.last.wait_text);
+    CHECK(run(&r, 600) && r.last.state == HFP_FAILED && r.last.error.code == HFP_E_IO && !all_right(),
+          "and says that files are gone: %s", r.last.error.message);
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && all_right(), "the next pull brings them");
+    end(&r, "a deletion beside");
+}
+
 /* Others' words fill the list, and nobody takes any of them. */
 static void test_every_file_is_told_of(void)
 {
@@ -1037,6 +1124,8 @@ int main(void)
     test_mute_store();
     test_two_jobs();
     test_locked();
+    test_the_end_is_locked();
+    test_a_deletion_beside();
     test_every_file_is_told_of();
     test_twins_are_told_of();
     nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);

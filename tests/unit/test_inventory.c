@@ -265,7 +265,7 @@ static void deleted(void)
 static int hold(const char *etag)
 {
     char below[300];
-    snprintf(below, sizeof below, "hub/.locks/models--a--b/%s.lock", etag);
+    snprintf(below, sizeof below, "hub/.locks/models--a--b/%s.lock", etag[0] ? etag : "repository");
     put(below, "", 0);
     int fd = open(fx_path(below), O_RDWR | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX) < 0)
@@ -288,6 +288,7 @@ static void locked(const char *etag, bool refused, const char *why)
 static void at_work(void)
 {
     build();
+    locked("", true, "somebody's pull is ending");
     locked(etags[0], true, "somebody writes what would go");
     put("hub/models--a--b/blobs/4444444444444444444444444444444444444444.1a2b3c4d.incomplete", "x", 1);
     locked(etags[3], true, "somebody pulls another revision");
