@@ -85,6 +85,16 @@ static int open_address(int *out, bool *loopback, const char *text, struct hfp_e
     return HFP_OK;
 }
 
+/* Only a socket that refuses has nobody behind it; a full queue, or one of another user, has. */
+static bool is_left_behind(const struct sockaddr_un *a)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof *a) < 0 && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return refused;
+}
+
 static int open_local(int *out, const char *path, struct hfp_err *err)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -92,8 +102,8 @@ static int open_local(int *out, const char *path, struct hfp_err *err)
     if (!*path || strlen(path) >= sizeof a.sun_path)
         return fault(err, HFP_E_ARG, "--listen: unix: takes a path of at most %zu bytes.", sizeof a.sun_path - 1);
     strcpy(a.sun_path, path);
-    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-        unlink(path); /* of a daemon that was killed: one that lives holds the database, and we were not here */
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && is_left_behind(&a))
+        unlink(path); /* of a daemon that was killed */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     mode_t before = umask(0177); /* for its owner alone */
     bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, BACKLOG) == 0;

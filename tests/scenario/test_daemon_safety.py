@@ -233,6 +233,11 @@ def test_a_unix_socket(lab):
         assert answer.status == 201
         with pytest.raises(RuntimeError, match="is in use"):      # a second one, started by mistake
             Daemon(lab, "--listen", f"unix:{path}", listen=None).start()
+        with pytest.raises(RuntimeError, match="Address already in use"):      # and with a queue of its own
+            Daemon(lab, "--listen", f"unix:{path}", listen=None, data=lab.path / "other").start()
+        assert daemon.get("/jobs", connection=LocalConnection(str(path))).status == 200
+        daemon.kill()
+        daemon.start()  # over the socket that it left behind
         assert daemon.get("/jobs", connection=LocalConnection(str(path))).status == 200
     assert not path.exists()
 
