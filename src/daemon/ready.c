@@ -75,7 +75,7 @@ size_t ready_missing(const struct ready *r, const struct jobs *jobs)
         n += !is_ready(&r->repo[i], jobs);
     for (size_t i = 0; r->n == 0 && i < jobs->n; i++) {
         const struct job *j = jobs->list[i];
-        n += j->end != HFP_DONE && j->end != HFP_CANCELLED && j->ask.verb != HFP_PLAN;
+        n += !j->removed && j->end != HFP_DONE && j->end != HFP_CANCELLED && j->ask.verb != HFP_PLAN;
     }
     return n;
 }

@@ -54,6 +54,19 @@ static void users(void)
     jobs_done(&q);
 }
 
+static void waits(void)
+{
+    struct jobs q = { 0 };
+    struct ready r = { 0 };
+    struct job *j = add(&q, "org/x", HFP_PULL);
+    ended(&q, "org/done", HFP_PULL, HFP_DONE, 10);
+    j->engine = 1;
+    CHECK_U64(ready_missing(&r, &q), 1, "a job under way is waited for");
+    j->removed = true;
+    CHECK_U64(ready_missing(&r, &q), 0, "one that was deleted is not, though the engine has not let go of it");
+    jobs_done(&q);
+}
+
 static bool kept(const struct jobs *q, const struct ready *r, const char *repo, const char *commit)
 {
     struct passed_over p = { 0 };
@@ -163,6 +176,7 @@ static void holding(void)
 int main(void)
 {
     users();
+    waits();
     needs();
     found();
     holding();
