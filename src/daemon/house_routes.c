@@ -29,7 +29,7 @@ static void kept(void *ctx, const struct hfp_err *err)
     struct waiting *w = ctx;
     struct out o = { 0 };
     if (err) {
-        reply_problem(w->request, 507, hfp_code_name(err->code), err->message);
+        reply_not_kept(w->request, err);
     } else if (!w->daemon->driver) { /* kept, but who knows all of them is gone */
         reply_problem(w->request, 503, "ending", "the daemon is ending.");
     } else {

@@ -63,10 +63,12 @@ static void kept(void *ctx, const struct hfp_err *err)
 {
     struct waiting *w = ctx;
     struct job *j = jobs_find(&w->daemon->jobs, w->id);
-    if (err) {
+    if (err && w->status == 201) {
         reply_problem(w->request, 507, hfp_code_name(err->code), err->message);
-        if (j && w->status == 201 && w->daemon->driver)
+        if (j && w->daemon->driver)
             driver_remove(w->daemon->driver, j);
+    } else if (err) {
+        reply_not_kept(w->request, err);
     } else if (w->status == 204) {
         reply_empty(w->request, 204);
     } else if (!j) {

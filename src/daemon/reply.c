@@ -1,5 +1,6 @@
 #include "daemon/reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,6 +75,15 @@ void reply_error(struct http_request *r, unsigned status, const struct hfp_err *
 {
     unsigned own = err->code == HFP_E_ARG ? status : err->code == HFP_E_IO || err->code == HFP_E_NO_SPACE ? 507 : 500;
     reply_problem(r, own, hfp_code_name(err->code), err->message);
+}
+
+void reply_not_kept(struct http_request *r, const struct hfp_err *err)
+{
+    char text[sizeof err->message + 80];
+    size_t n = strlen(err->message);
+    snprintf(text, sizeof text, "%s%s It is in force, and forgotten when the daemon ends.", err->message,
+             n && err->message[n - 1] == '.' ? "" : ".");
+    reply_problem(r, 507, hfp_code_name(err->code), text);
 }
 
 void reply_told(void *ctx, const char *json, size_t n, const struct hfp_err *err)

@@ -14,6 +14,9 @@ void reply_problem(struct http_request *r, unsigned status, const char *code, co
 /* HFP_E_ARG: status; all else: 500 or 507. */
 void reply_error(struct http_request *r, unsigned status, const struct hfp_err *err);
 
+/* 507: what was asked for is done, and the store could not keep it. */
+void reply_not_kept(struct http_request *r, const struct hfp_err *err);
+
 /* An asker_fn (askers.h) whose ctx is the request. */
 void reply_told(void *ctx, const char *json, size_t n, const struct hfp_err *err);
 

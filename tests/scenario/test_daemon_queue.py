@@ -336,6 +336,9 @@ def test_a_full_disk_is_said_and_nothing_is_promised(lab, tmp_path):
             refused = daemon.post("/jobs", {"repo": REPO})
             assert refused.status == 507, refused
             assert daemon.get("//healthz").status == 503 and daemon.get("/jobs").json["total"] == 0
+            refused = daemon.patch("/settings", {"limit_bytes_per_s": 5_000_000})
+            assert refused.status == 507 and refused.json["detail"].endswith("It is in force, and forgotten when the daemon ends."), refused
+            assert daemon.get("/settings").json["limit_bytes_per_s"] == 5_000_000
             os.truncate(filler, 0)
             disk.wait_until(lambda: daemon.get("//healthz").status == 200)
             assert daemon.wait(daemon.add(REPO))["state"] == "done"
