@@ -121,10 +121,6 @@ MUTATIONS = [
      "    if (in_hand(m, end) && !m->x->waits)\n        return XET_SHARE_AWAITED;\n    if (from >= on_disk)\n        return XET_SHARE_HERE;"),
     ("a paused job keeps its buffers from all others", "src/transfer/xet_fetch.c",
      "x->restart || keeps_from_others(x)", "x->restart || (x->dying && keeps_from_others(x))"),
-    ("a ref over links that an earlier run has not synced", "src/engine/finishing.c",
-     "    if (job->work_done || moves_ref(job))", "    if (job->work_done)"),
-    ("a bad block below the mark of guesses loses its digest", "src/verify/front.c",
-     "return *good || guess ? HFP_OK", "return *good || (guess && *good) ? HFP_OK"),
     ("what was recorded is fetched again over Xet", "src/engine/pipeline.c",
      "        if (bit(b->partial->recorded, i)) {", "        if (bit(b->partial->recorded, i) && !b->over_xet) {"),
 ]

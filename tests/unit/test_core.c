@@ -10,7 +10,8 @@
  * over; what an earlier run of ours had copied said to be another tool's; equal files of a dry run dropped when the
  * list is full; a repair said to be a download; the time of a SIGSTOP taken for the Hub's, or for that of a lock's
  * holder, and that of a pause for the silence of the Xet store; what was here taken for speed; a verify that counts
- * what receipts say, or a file when all of it is read; a pull that ends while a deletion takes its contents. */
+ * what receipts say, or a file when all of it is read; a pull that ends while a deletion takes its contents; a
+ * ref over links that an earlier run could not sync. */
 #include "base/auto.h"
 #include "base/digest.h"
 #include "base/io.h"
@@ -966,6 +967,50 @@ static void test_the_end_is_locked(void)
     end(&r, "the end is locked");
 }
 
+/* The folder of the links cannot be synced; and whether it was, when the ref got its name. */
+static struct {
+    bool broken, synced, synced_before_ref;
+} links;
+
+static int links_fsync(int fd)
+{
+    struct stat st, snapshot;
+    bool is = fstat(fd, &st) == 0 && stat(in_snapshot(""), &snapshot) == 0 && st.st_ino == snapshot.st_ino;
+    if (is && links.broken)
+        return errno = EIO, -1;
+    links.synced |= is;
+    return io_system.fsync(fd);
+}
+
+static int links_renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    if (strcmp(to, "refs/main") == 0)
+        links.synced_before_ref = links.synced;
+    return io_system.renameat(from_dir, from, to_dir, to);
+}
+
+static void test_links_of_an_earlier_run(void)
+{
+    struct io_ops ops = io_system;
+    struct rig r;
+    fresh();
+    begin(&r, serve_good, 0, false);
+    ops.fsync = links_fsync;
+    ops.renameat = links_renameat;
+    io = &ops;
+    memset(&links, 0, sizeof links);
+    links.broken = true;
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 600) && r.last.error.code == HFP_E_IO && access(in_snapshot("config.json"), F_OK) == 0,
+          "links that cannot be synced end the run before the ref: %s", r.last.error.message);
+    links.broken = false;
+    start(&r, HFP_PULL);
+    CHECK(run(&r, 600) && r.last.state == HFP_DONE && r.last.fetched_bytes == 0 && links.synced_before_ref,
+          "the next run finds all in place, and syncs them before it writes the ref");
+    io = &io_system;
+    end(&r, "links of an earlier run");
+}
+
 /* While a deletion takes the first content away, a pull of another revision with the same contents comes to its end. */
 #define OTHER "76543210fedcba9876543210fedcba9876543210"
 static struct rig *beside;
@@ -1125,6 +1170,7 @@ int main(void)
     test_two_jobs();
     test_locked();
     test_the_end_is_locked();
+    test_links_of_an_earlier_run();
     test_a_deletion_beside();
     test_every_file_is_told_of();
     test_twins_are_told_of();

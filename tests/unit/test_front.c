@@ -1,7 +1,7 @@
 /* test_front.c: the whole-file hash in file order, from what is kept, adopted, written and handed over.
  *
  * Seen red on purpose: a kept block that goes into the hash unchecked; a guess whose digest is not recorded; a bad
- * block's record that stays; a handed buffer that is read from the disk instead; hashing past a bad block. */
+ * block's record that stays, or goes below the mark of guesses; a handed buffer that is read from the disk instead; hashing past a bad block. */
 #include "verify/front.h"
 
 #include "cache_fixture.h"
@@ -83,6 +83,18 @@ int main(void)
     CHECK(r.step.bad && r.step.hashed == 2, "a kept block that changed on disk stops the hash before it");
     CHECK(!recorded(&r, 2) && recorded(&r, 1) && recorded(&r, 3), "its record is gone, the others stay");
     rig_end(&r);
+
+    for (uint64_t bad = 1; bad <= 3; bad += 2) {
+        rig_begin(&r, BLOCKS);
+        struct digests_info info = *digests_info(r.partial->digests);
+        info.adopted_blocks = 2;
+        digests_set_info(r.partial->digests, &info, NULL);
+        flip(&r, bad * BLOCK_BYTES + 9);
+        rig_run(&r, FRONT_CHECK);
+        CHECK(r.step.bad && r.step.hashed == bad && recorded(&r, bad) == (bad == 1),
+              "below the mark of guesses a bad block keeps the record that it does not fit: without one it is a guess");
+        rig_end(&r);
+    }
 
     rig_begin(&r, BLOCKS);
     if (ftruncate(r.partial->fd, (off_t)(3 * BLOCK_BYTES + 5)))
