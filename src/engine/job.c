@@ -261,7 +261,6 @@ uint64_t job_turn(struct job *job, uint64_t now_ns)
     }
     telling_turn(job, now_ns);
     status_tick(job, now_ns);
-    uint64_t next =
-        MIN(MIN(job->next_ns, job->telling_ns), MIN(running_next_ns(job, now_ns), status_next_ns(job, now_ns)));
+    uint64_t next = MIN(MIN(job->next_ns, job->telling_ns), MIN(running_next_ns(job, now_ns), status_next_ns(job)));
     return job->wake ? now_ns : next;
 }

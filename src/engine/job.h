@@ -239,7 +239,10 @@ void status_tick(struct job *job, uint64_t now_ns);
 void status_counts(struct job *job);
 void status_last(struct job *job, uint64_t now_ns);   /* before the last event */
 void status_paused(struct job *job, uint64_t now_ns); /* job->paused has just changed */
-uint64_t status_next_ns(const struct job *job, uint64_t now_ns);
+uint64_t status_next_ns(const struct job *job);
+
+/* waiting.c: why nothing arrives, and whether that is a stall */
+void waiting_look(struct job *job, uint64_t now_ns);
 
 /* note.c: events */
 void note_state(struct job *job, enum hfp_event_type type);

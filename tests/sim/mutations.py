@@ -89,7 +89,7 @@ MUTATIONS = [
      "    part_begin(f, settle_snapshot);\n", ""),
     ("a hashing step is never freed", "src/engine/hashing.c",
      "    AUTO_FREE struct front_step *s = container_of(t, struct front_step, task);", "    struct front_step *s = container_of(t, struct front_step, task);"),
-    ("a disk that hangs is called hashing", "src/engine/status.c",
+    ("a disk that hangs is called hashing", "src/engine/waiting.c",
      "    return hashes(job) && moves ?", "    return true || (hashes(job) && moves) ?"),
     ("stored bytes that wait are taken for buffers on their way back", "src/transfer/watch.c",
      "idle + running + t->parked)", "idle + running)"),
