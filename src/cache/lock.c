@@ -84,7 +84,7 @@ int lock_repository(int *fd, const struct store *s, bool alone, struct hfp_err *
     *fd = -1;
     p->store = s;
     p->lock_dir = s->is_local ? -1 : s->locks;
-    snprintf(p->lock_name, sizeof p->lock_name, "repository.lock");
+    snprintf(p->lock_name, sizeof p->lock_name, "hf-pull.lock");
     snprintf(p->etag, sizeof p->etag, "%.64s", s->repo);
     return p->lock_dir < 0 ? HFP_OK : try_op(fd, p, alone ? LOCK_EX : LOCK_SH, err);
 }

@@ -11,7 +11,7 @@
 
 /* On success *fd is the caller's (close releases the lock) or -1 when locks are void here. */
 int lock_try(int *fd, const struct place *p, struct hfp_err *err);
-/* What keeps a deletion out of the end of a pull (links, then the ref), .locks/<repo folder>/repository.lock: else it counts
+/* What keeps a deletion out of the end of a pull (links, then the ref), .locks/<repo folder>/hf-pull.lock: else it counts
  * who uses a content before the pull has linked it, and takes it away after. Pulls share it, a deletion has it alone.
  * As lock_try(); -1 also where there is no folder of locks, as for --local-dir. */
 int lock_repository(int *fd, const struct store *s, bool alone, struct hfp_err *err);

@@ -51,9 +51,9 @@ static bool is_for_a_moment(const char *path)
 static bool is_aside(const char *path)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    return strcmp(base, "CACHEDIR.TAG") == 0 || strcmp(base, ".gitignore") == 0 ||
-           strcmp(base, "repository.lock") == 0 || strncmp(path, "hf-pull/", 8) == 0 || strcmp(path, "hf-pull") == 0 ||
-           strcmp(path, "report.json") == 0 || strcmp(path, "progress.json") == 0;
+    return strcmp(base, "CACHEDIR.TAG") == 0 || strcmp(base, ".gitignore") == 0 || strcmp(base, "hf-pull.lock") == 0 ||
+           strncmp(path, "hf-pull/", 8) == 0 || strcmp(path, "hf-pull") == 0 || strcmp(path, "report.json") == 0 ||
+           strcmp(path, "progress.json") == 0;
 }
 
 static void judge_finals(char out[VERDICT_MAX], const struct scene *s, const struct tree *t, int status)

@@ -91,12 +91,13 @@ def test_a_file_cut_short_after_the_clients_success(client, hub, home):
 
 def test_the_layout_is_the_clients_own(newest, hub, tmp_path):
     """The same repositories by both into two caches: every entry, mode, link target and small file is equal, but for our
-    receipts and for the mode of the listing, which the client makes unreadable for everybody else."""
+    receipts, our lock, and the mode of the listing, which the client makes unreadable for everybody else."""
     for repo, *revision in (["org/x"], ["org/revs"], ["org/revs", "refs/pr/1"], ["org/revs", "v1"]):
         newest.value("snapshot_download", repo_id=repo, **({"revision": revision[0]} if revision else {}))
         run = pull(repo, *(["--revision", *revision] if revision else []), hub=hub, home=tmp_path / "ours")
         assert run.code == 0, run
     ours, theirs = layout(tmp_path / "ours" / "hub", skip=[".hf-pull"]), layout(newest.home / "hub")
+    assert [ours.pop(f".locks/models--org--{repo}/hf-pull.lock") for repo in ("x", "revs")] == 2 * [("file 664", 0, b"")]
     listings = {path for path in theirs if "/trees/" in path}
     assert len(listings) == 3
     for path in listings:

@@ -119,7 +119,7 @@ def test_the_layout_is_the_python_clients(hub, tmp_path):
     assert (cache / "CACHEDIR.TAG").stat().st_size == 191
     locks = cache / ".locks" / "models--org--x"
     theirs = [p.name + ".lock" for p in (folder / "blobs").iterdir()]
-    assert sorted(p.name for p in locks.iterdir()) == sorted([*theirs, "repository.lock"]), "and one of ours"
+    assert sorted(p.name for p in locks.iterdir()) == sorted([*theirs, "hf-pull.lock"]), "and one of ours"
     assert all(p.stat().st_size == 0 and p.stat().st_mode & 0o777 == 0o664 for p in locks.iterdir())
     assert sorted(p.name for p in folder.iterdir()) == [".hf-pull", "blobs", "refs", "snapshots", "trees"]
     assert [p.name for p in (folder / "trees").iterdir()] == [at.name + ".json"]

@@ -929,7 +929,7 @@ static void test_locked(void)
 static int repository_lock(int op)
 {
     char path[300];
-    snprintf(path, sizeof path, "%s/.locks/models--ns--name/repository.lock", root);
+    snprintf(path, sizeof path, "%s/.locks/models--ns--name/hf-pull.lock", root);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     assert(fd >= 0 && flock(fd, op) == 0);
     return fd;

@@ -265,7 +265,7 @@ static void deleted(void)
 static int hold(const char *etag)
 {
     char below[300];
-    snprintf(below, sizeof below, "hub/.locks/models--a--b/%s.lock", etag[0] ? etag : "repository");
+    snprintf(below, sizeof below, "hub/.locks/models--a--b/%s.lock", etag[0] ? etag : "hf-pull");
     put(below, "", 0);
     int fd = open(fx_path(below), O_RDWR | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX) < 0)
