@@ -17,7 +17,7 @@
 #define LOW_EPOCHS 3            /* epochs under half the peak before it counts as a collapse */
 #define ERRORS_MANY 3
 #define WAIT_PERCENT 75 /* of a request's time: its connection waits more than it carries, so more of them must pay */
-#define LINE_PERCENT 50 /* of the time the line carried: what waits then waits for its turn on it */
+#define SMALL_MAX (1U << 20) /* bytes an answer: larger ones also wait for their turn on the line */
 
 void learn_init(struct learn *l, uint32_t fixed, uint32_t start, uint64_t now_ns)
 {
@@ -54,14 +54,12 @@ static void epoch_begin(struct learn *l, uint64_t now_ns)
     l->saturated = true;
 }
 
-/* Every connection has brought an answer, and they all did little but wait for it, on a line that stood idle meanwhile:
- * many small files. Then what doubling would find out is known, and the epochs that it takes would be a good part of the
- * whole. Answers that come one after the other, each as soon as the one before has left the line, wait too. */
-static bool mostly_waits(const struct learn *l, uint64_t passed_ns)
+/* Every connection has brought a small answer, and they all did little but wait for it: many small files. Then what doubling
+ * would find out is known, and the epochs that it takes would be a good part of the whole. */
+static bool mostly_waits(const struct learn *l)
 {
-    uint64_t carried_ns = l->whole_ns - MIN(l->wait_ns, l->whole_ns);
     return l->requests >= l->target && l->wait_ns >= l->whole_ns / 100 * WAIT_PERCENT &&
-           carried_ns <= passed_ns / 100 * LINE_PERCENT;
+           l->epoch_bytes / l->requests < SMALL_MAX;
 }
 
 static bool learn_move(struct learn *l, uint32_t target, bool rising, uint64_t hold_ns, uint64_t now_ns)
@@ -77,8 +75,8 @@ static bool learn_move(struct learn *l, uint32_t target, bool rising, uint64_t h
     return changed;
 }
 
-/* One epoch is over and its rate means something. waits: its connections did little else. */
-static bool learn_judge(struct learn *l, uint64_t rate, bool waits, uint64_t now_ns)
+/* One epoch is over and its rate means something. */
+static bool learn_judge(struct learn *l, uint64_t rate, uint64_t now_ns)
 {
     l->peak_rate = MAX(l->peak_rate, rate);
     if (l->errors >= ERRORS_MANY && l->target > 1)
@@ -102,19 +100,19 @@ static bool learn_judge(struct learn *l, uint64_t rate, bool waits, uint64_t now
     }
     if (now_ns < l->hold_until_ns || l->target >= LEARN_MAX)
         return false;
-    if (rate > l->last_rate / 100 * GROWTH_PERCENT && !waits)
+    if (rate > l->last_rate / 100 * GROWTH_PERCENT && !mostly_waits(l))
         return false;
     l->base_rate = rate;
-    uint32_t step = l->ceiling < LEARN_MAX ? 1 : waits ? LEARN_MAX : l->target; /* later single probes */
+    uint32_t step = l->ceiling < LEARN_MAX ? 1 : mostly_waits(l) ? LEARN_MAX : l->target; /* later single probes */
     return learn_move(l, MIN(l->target + step, LEARN_MAX), true, 0, now_ns);
 }
 
-static bool epoch_over(const struct learn *l, bool waits, uint64_t passed_ns, uint64_t latency_ns)
+static bool epoch_over(const struct learn *l, uint64_t passed_ns, uint64_t latency_ns)
 {
     uint64_t length_ns = MIN(MAX(latency_ns * EPOCH_LATENCIES, EPOCH_MIN_NS), EPOCH_MAX_NS);
     if (l->settling || l->base_rate == 0)
         length_ns /= OPENING_SHARE;
-    bool may_jump = !l->rising && l->ceiling == LEARN_MAX && l->target < LEARN_MAX && waits;
+    bool may_jump = !l->rising && l->ceiling == LEARN_MAX && l->target < LEARN_MAX && mostly_waits(l);
     return passed_ns >= (may_jump ? MAX(latency_ns, NS_PER_MS) : length_ns);
 }
 
@@ -129,8 +127,7 @@ bool learn_tick(struct learn *l, uint32_t running, bool held, uint64_t latency_n
     if (running < l->target)
         l->saturated = false;
     uint64_t passed_ns = ns_since(now_ns, l->epoch_ns);
-    bool waits = mostly_waits(l, passed_ns);
-    if (!epoch_over(l, waits, passed_ns, latency_ns))
+    if (!epoch_over(l, passed_ns, latency_ns))
         return false;
     if (passed_ns > 2 * EPOCH_MAX_NS) { /* nobody looked: nothing ran in between, as between two rounds */
         epoch_begin(l, now_ns);
@@ -140,7 +137,7 @@ bool learn_tick(struct learn *l, uint32_t running, bool held, uint64_t latency_n
     /* Too few connections were busy: the rate says nothing of the target, the errors still count. */
     bool settled = !l->settling;
     l->settling = false;
-    bool changed = settled && (l->saturated || l->errors >= ERRORS_MANY) && learn_judge(l, rate, waits, now_ns);
+    bool changed = settled && (l->saturated || l->errors >= ERRORS_MANY) && learn_judge(l, rate, now_ns);
     l->last_rate = rate;
     epoch_begin(l, now_ns);
     return changed;

@@ -1,8 +1,8 @@
 /* transfer/learn.h: how many connections to one host pay. Pure.
  *
- * Starts small and adds while the total goodput rises, all at once where connections do nothing but wait for answers
- * on an idle line (small files); goes back when more gave nothing; halves when each stream
- * collapses or errors pile up. Fed with bytes and a tick; asked for a target. A user's fixed number ends the learning. */
+ * Starts small and adds while the total goodput rises, all at once where connections do nothing but wait for small
+ * answers; goes back when more gave nothing; halves when each stream collapses or errors pile up. Fed with bytes and a
+ * tick; asked for a target. A user's fixed number ends the learning. */
 #ifndef HFP_TRANSFER_LEARN_H
 #define HFP_TRANSFER_LEARN_H
 

@@ -3,8 +3,8 @@
  * Each row is a server: what `n` connections bring in all. The learner is run for two minutes against it.
  * Seen red on purpose: a rise judged although it brought nothing; errors that count for nothing; a rest that is taken
  * for a slow epoch; a fixed number that moves; a limit of ours taken for the line's; requests that only wait taken for
- * ones that carry, and the other way round; requests that wait for each other's bytes taken for ones that wait for an
- * idle line; slow start taken for a gain. */
+ * ones that carry, and the other way round; ranges that wait for each other's bytes taken for small files;
+ * slow start taken for a gain. */
 #include "transfer/learn.h"
 
 #include "base/auto.h"
@@ -67,7 +67,7 @@ static struct learn run_small(unsigned most_per_s, unsigned wait_percent, uint64
 }
 
 /* Ranges of a large file from a server that answers one at a time, each in 4 ms: the line is never idle, and all but one of
- * the connections wait for it. */
+ * the connections wait for their turn on it. */
 static struct learn run_in_turn(void)
 {
     struct learn l;
@@ -124,7 +124,7 @@ int main(void)
     l = run_small(10000, 50, 60);
     CHECK(l.target == 4, "requests that carry are judged by what they bring: %u", l.target);
     l = run_in_turn();
-    CHECK(l.target == 4, "requests that wait for each other's bytes are no sign of an idle line: %u", l.target);
+    CHECK(l.target == 4, "ranges that wait for each other's bytes are no small files: %u", l.target);
     l = run_small(200, 95, 20000);
     CHECK(l.target <= 5, "a server that answers no faster for it is left alone again: %u", l.target);
     l = run(fat, 60, 50, false, 0);
