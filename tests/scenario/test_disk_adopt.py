@@ -101,13 +101,13 @@ def test_wrong_leftovers_are_found_out(hub, tmp_path, bytes_, name, kind):
     pulled(hub, home)
     if kind == "longer":
         assert asked_blocks(body_rows(hub), SIZE) == set(), "all of it was right but the tail"
-    # Each wrong block costs one fetch; a right one at most one second opinion.
-    assert hub.bytes_served("model.bin") <= 2 * SIZE
+    # Each wrong block costs one fetch, a right one at most one second opinion; but the file is hashed anew after 1, 2, 4, ...
+    # differences, and what is on its way then comes again. How much that is, the machine decides.
+    assert hub.bytes_served("model.bin") <= 3 * SIZE
     if kind in ("one wrong byte", "two wrong blocks"):
         missing = sum(min(MIB, SIZE - b * MIB) for b in range(20, 31))
-        # Only what was adopted is doubted, each block once; but what is on its way when a wrong one is found, four ranges
-        # of 4 MiB, is not waited for: the hash is taken anew.
-        assert hub.bytes_served("model.bin") <= missing + 20 * MIB + 16 * MIB
+        # Only what was adopted is doubted; it is on its way a second time once at most.
+        assert hub.bytes_served("model.bin") <= missing + 2 * 20 * MIB
 
 
 def test_the_best_of_several_is_taken_and_the_rest_is_swept(hub, tmp_path, bytes_):

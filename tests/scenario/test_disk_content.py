@@ -60,8 +60,11 @@ def test_a_wrong_run_over_many_blocks_is_repaired(hub, tmp_path):
     run = pull("org/x", hub=hub, home=tmp_path / "home")
     assert run.code == 0, run
     assert cache_truth(tmp_path / "home", "org/x", hub) == {}
-    # 4 blocks again, and at most the second opinions that a doubling rehash wants
-    assert hub.bytes_served("model.bin") <= 2 * SIZE + 8 * MIB
+    replaced = {int(block) for block in re.findall(r"block (\d+) at \d+ was wrong", run.err)}
+    assert 0 in replaced and replaced <= {0, 1, 2, 3}, run.err
+    # Second opinions in three rounds: to the first difference, to two more, to the end. What is on its way when a round
+    # ends comes again in the next; how much that is, the machine decides.
+    assert hub.bytes_served("model.bin") <= 4 * SIZE
 
 
 def test_a_source_that_always_sends_the_same_wrong_bytes_is_exit_4(hub, tmp_path):
