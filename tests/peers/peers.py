@@ -16,7 +16,8 @@ HERE = Path(__file__).resolve().parent
 VERSIONS = ("2.4.0", "1.17.0", "0.36.0")
 RESUMES_BY_NAME = ("1.17.0", "0.36.0")  # until 1.17 <etag>.incomplete is resumed by whoever finds it
 BLOCK = 1 << 20          # hf-pull records by the MiB
-SLOW = 30_000_000        # bytes per second at which there is time to meet a program in the middle of org/big
+SLOW = 15_000_000        # bytes per second at which there is time to see a program in the middle of org/big,
+CREEP = 1_000_000        # and at which it is still there when the next one has come, however slow the machine
 CLIENT_CHUNK = 10 << 20  # the clients write by 10 MiB, constants.DOWNLOAD_CHUNK_SIZE
 
 
@@ -152,6 +153,12 @@ def quiet(hub):
 def hold_at(hub, size):
     """The first answer with model.bin's bytes falls silent 2 MB after `size`: whoever reads it can be met there."""
     hub.rules([{"match": {"kind": "body", "path": "model.bin", "nth": 1}, "do": {"stall_after": size + 2_000_000}}])
+
+
+def met(hub, process, size):
+    """Waits until `process` has been sent `size` bytes. From then on hardly more comes, until hub.set(rate=0)."""
+    wait_until(lambda: body_bytes_so_far(hub) >= size, f"{size} bytes sent", process=process)
+    hub.set(rate=CREEP)
 
 
 def body_bytes_so_far(hub):

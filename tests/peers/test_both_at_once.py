@@ -6,11 +6,15 @@ import pytest
 
 from conftest import BIG_SIZE
 from hub import cache_truth, pull, start_pull, wrong_blobs
-from peers import (CLIENT_CHUNK, SLOW, Client, bodies, body_bytes_so_far, finish, hold_at, kill9, largest_partial, partials,
-                   quiet, wait_until)
+from peers import (BLOCK, CLIENT_CHUNK, SLOW, Client, bodies, finish, hold_at, kill9, largest_partial, met, partials, quiet,
+                   wait_until)
 
 ALL = BIG_SIZE + 2 + 4    # config.json and vocab.txt
 BEGUN = 3_000_000         # so much sent: who is first holds the lock
+
+
+def client_asks(hub, theirs):
+    wait_until(lambda: hub.requests("resolve", file="model.bin", method="HEAD"), "the client's question", process=theirs)
 
 
 def both_right(hub, home, ours, theirs, most=1.05 * ALL):
@@ -38,8 +42,10 @@ def test_started_together(client, hub, home, first):
 def test_the_client_waits_for_hf_pull(client, hub, home):
     hub.set(rate=SLOW)
     ours = start_pull("org/big", hub=hub, home=home)
-    wait_until(lambda: body_bytes_so_far(hub) > BEGUN, "hf-pull's first bytes", process=ours)
+    met(hub, ours, BEGUN)
     theirs = client.start("download", "org/big")
+    client_asks(hub, theirs)
+    hub.set(rate=SLOW)
     both_right(hub, home, ours, theirs)
     agents = {r["user_agent"].split("/")[0] for r in hub.requests("body", file="model.bin")}
     assert agents == {"hf-pull"}
@@ -48,8 +54,10 @@ def test_the_client_waits_for_hf_pull(client, hub, home):
 def test_hf_pull_waits_for_the_client(client, hub, home):
     hub.set(rate=SLOW)
     theirs = client.start("download", "org/big")
-    wait_until(lambda: body_bytes_so_far(hub) > BEGUN, "the client's first bytes", process=theirs)
+    met(hub, theirs, BEGUN)
     ours = start_pull("org/big", hub=hub, home=home)
+    wait_until(lambda: any(r["user_agent"].startswith("hf-pull") for r in hub.log()), "hf-pull's question", process=ours)
+    hub.set(rate=SLOW)
     run = both_right(hub, home, ours, theirs)
     assert not any(r["user_agent"].startswith("hf-pull") for r in hub.requests("body", file="model.bin"))
     assert "hashed now" in run.stderr  # waited, read what came, then believed it
@@ -58,9 +66,9 @@ def test_hf_pull_waits_for_the_client(client, hub, home):
 def test_a_killed_hf_pull_does_not_block_the_waiting_client(client, hub, home):
     hub.set(rate=SLOW)
     ours = start_pull("org/big", hub=hub, home=home)
-    wait_until(lambda: body_bytes_so_far(hub) > BEGUN, "hf-pull's first bytes", process=ours)
+    met(hub, ours, BEGUN)
     theirs = client.start("download", "org/big")
-    wait_until(lambda: hub.requests("resolve", file="model.bin", method="HEAD"), "the client's question", process=theirs)
+    client_asks(hub, theirs)
     kill9(ours)
     hub.set(rate=0)
     assert finish(theirs).returncode == 0
@@ -86,13 +94,15 @@ def test_prune_of_the_partial_costs_nothing(newest, hub, home):
     """facts: prune removes the partial of a running download without a look at the lock; the client then fails."""
     hub.set(rate=SLOW)
     ours = start_pull("org/big:model.bin", hub=hub, home=home)
-    wait_until(lambda: body_bytes_so_far(hub) > 10_000_000, "hf-pull's first bytes", process=ours)
+    met(hub, ours, 10_000_000)
     newest.ok("cache", "prune", "-y")
     assert largest_partial(home, "org/big") == 0  # it did unlink it
+    hub.set(rate=0)
     run = finish(ours)
     assert run.returncode == 0, run
     assert cache_truth(home, "org/big", hub, only=lambda p: p == "model.bin") == {} and partials(home, "org/big") == {}
-    assert hub.bytes_served() <= 1.05 * ALL
+    # 10 MB had come. On a starved machine one connection looks slow beside the others, is replaced and loses its block.
+    assert hub.bytes_served() <= ALL + 4 * BLOCK
 
 
 @pytest.mark.parametrize("version", ["2.4.0", "1.17.0"])
@@ -106,8 +116,10 @@ def test_prune_while_a_revision_comes_takes_nothing_of_it(hub, home, version, be
         quiet(hub)
     hub.set(rate=SLOW)
     ours = start_pull("org/grows", "--revision", "new", hub=hub, home=home)
-    wait_until(lambda: body_bytes_so_far(hub) > 10_000_000, "hf-pull's first bytes", process=ours)
+    met(hub, ours, 10_000_000)
     Client(version, hub, home).ok("cache", "prune", "-y")
+    assert ours.poll() is None
+    hub.set(rate=0)
     run = finish(ours)
     assert run.returncode == 0, run
     assert cache_truth(home, "org/grows", hub, rev="new") == {} and wrong_blobs(home, "org/grows") == []

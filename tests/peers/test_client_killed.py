@@ -11,8 +11,8 @@ import pytest
 
 from conftest import BIG_SIZE
 from hub import cache_truth, pull, repo_folder, start_pull, wrong_blobs
-from peers import (BLOCK, CLIENT_CHUNK, RESUMES_BY_NAME, SLOW, bodies, body_bytes_so_far, finish, hold_at, kill9,
-                   largest_partial, partials, quiet, wait_until)
+from peers import (BLOCK, CLIENT_CHUNK, RESUMES_BY_NAME, SLOW, bodies, finish, hold_at, kill9, largest_partial,
+                   met, partials, quiet, wait_until)
 
 
 
@@ -29,7 +29,7 @@ def kill_client(client, hub, at):
 def kill_ours(hub, home, at):
     hub.set(rate=SLOW)
     process = start_pull("org/big", hub=hub, home=home)
-    wait_until(lambda: body_bytes_so_far(hub) >= at, f"{at} bytes sent", process=process)
+    met(hub, process, at)
     kill9(process)
     quiet(hub)
 

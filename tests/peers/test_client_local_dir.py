@@ -6,8 +6,7 @@ import pytest
 
 from conftest import BIG_SIZE
 from hub import folder_truth, pull, start_pull
-from peers import (BLOCK, CLIENT_CHUNK, SLOW, asked, bodies, body_bytes_so_far, hold_at, kill9, pull_reading, quiet, sizes,
-                   wait_until)
+from peers import (BLOCK, CLIENT_CHUNK, SLOW, asked, bodies, hold_at, kill9, met, pull_reading, quiet, sizes, wait_until)
 
 NOTES = (".cache/huggingface/",)
 
@@ -94,7 +93,7 @@ def test_client_killed_then_hf_pull(client, hub, home, folder):
 def test_hf_pull_killed_then_client(client, hub, home, folder):
     hub.set(rate=SLOW)
     process = start_pull("org/big", "--local-dir", folder, hub=hub, home=home)
-    wait_until(lambda: body_bytes_so_far(hub) >= 10_000_000, "some MB", process=process)
+    met(hub, process, 10_000_000)
     kill9(process)
     quiet(hub)
     assert unfinished(folder)
