@@ -79,9 +79,13 @@ int partial_sync(struct partial *pt, int64_t unix_s, struct hfp_err *err);
 /* Closes. keep false removes the files. A kept one loses its owner, so the next run claims it at once. */
 void partial_close(struct partial *pt, bool keep);
 /* Removes every partial of this place whose owner is dead, ours by name included. Reads the whole folder, so for files
- * of one block it does nothing: their own leftovers are replaced by the next claim, others go by partial_sweep_all(). */
+ * of one block it does nothing: their own leftovers are replaced by the next claim, others go by the two below. */
 void partial_sweep(const struct place *p, int64_t unix_s);
 /* Once at the end of a job: every dead partial in blobs/ whose content is published, each under its lock. */
 void partial_sweep_all(const struct store *s, int64_t unix_s);
+/* The same for --local-dir, where nothing but the listing tells whose a partial is: those of files of one block that are in
+ * place, each under its lock. */
+struct listing;
+void partial_sweep_local(const struct store *s, const struct listing *l, int64_t unix_s);
 
 #endif

@@ -1,13 +1,16 @@
 #include "cache/partial.h"
 
 #include "cache/leftovers.h"
+#include "cache/listing.h"
 #include "cache/lock.h"
+#include "cache/snapshots.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* The longest, an index of a large file, takes minutes; clocks on a shared disk may differ by hours. */
 #define MOMENT_S 86400
+#define LOCAL_HASH_CHARS 28 /* <H> of docs/formats/cache.md */
 
 /* Open chunk maps go with the digests of the same name; without them they are nobody's. */
 static void sweep_chunks(int dir, const char *base)
@@ -111,4 +114,72 @@ void partial_sweep_all(const struct store *s, int64_t unix_s)
         memcpy(last, etag, sizeof last);
         sweep_published(s, etag, unix_s);
     }
+}
+
+struct notes {
+    const struct store *store;
+    const struct listing *listing;
+    int64_t unix_s;
+};
+
+static void sweep_in_place(const struct notes *n, const struct place *p)
+{
+    struct stat st;
+    AUTO(fd_closep) int lock = -1;
+    bool in_place = io->fstatat(p->final_dir, p->final_name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
+                    (uint64_t)st.st_size == p->size_bytes;
+    if (in_place && lock_try(&lock, p, NULL) == HFP_OK)
+        sweep(p, n->unix_s);
+}
+
+/* "<H>.<etag>.incomplete" or "<H>.<etag>.<8 hex>.incomplete". <H> is a hash: the listing tells of which file, or of which of
+ * the same name in several folders. */
+static void sweep_note(const struct notes *n, const char *name)
+{
+    char etag[65];
+    struct content_id id;
+    if (strlen(name) <= LOCAL_HASH_CHARS || !etag_of(etag, name + LOCAL_HASH_CHARS + 1) || content_id_parse(&id, etag))
+        return;
+    AUTO_FREE struct place *p = calloc(1, sizeof *p);
+    for (size_t i = 0; p && i < listing_count(n->listing); i++) {
+        const struct listed_file *f = listing_at(n->listing, i);
+        if (f->size_bytes > BLOCK_BYTES || !content_id_equal(&f->id, &id))
+            continue;
+        place_of(p, n->store, &id, f->size_bytes, NULL, f->path);
+        size_t base = strlen(p->part_base);
+        if (strncmp(name, p->part_base, base) == 0 && name[base] == '.')
+            sweep_in_place(n, p);
+    }
+}
+
+static bool is_folder(int dir, const char *path, const struct dirent *e)
+{
+    struct stat st;
+    return e->d_type == DT_DIR ||
+           (e->d_type == DT_UNKNOWN && io->fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
+}
+
+static void sweep_notes(const struct notes *n, const char *folder, unsigned depth)
+{
+    int dir = n->store->local_notes;
+    AUTO(dir_closep) DIR *list = depth <= WALK_DEPTH_MAX ? io_list(dir, folder) : NULL;
+    for (struct dirent *e; list && (e = io->readdir(list));) {
+        AUTO_FREE char *path = NULL;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (asprintf(&path, "%s/%s", folder, e->d_name) < 0) {
+            path = NULL;
+            return;
+        }
+        if (is_folder(dir, path, e))
+            sweep_notes(n, path, depth + 1);
+        else
+            sweep_note(n, e->d_name);
+    }
+}
+
+void partial_sweep_local(const struct store *s, const struct listing *l, int64_t unix_s)
+{
+    if (s->is_local && s->writable && s->local_notes >= 0)
+        sweep_notes(&(struct notes){ .store = s, .listing = l, .unix_s = unix_s }, "download", 0);
 }

@@ -156,9 +156,12 @@ static int finish_ref(struct finish_part *part)
     const struct finish *f = part->finish;
     const struct job *job = f->job;
     int rc = moves_ref(job) ? ref_write(job->store, job->spec.revision, job->commit, &part->err) : HFP_OK;
-    if (!rc) /* with nothing fetched too: another tool may have finished what a killed run of ours began */
-        partial_sweep_all(job->store, f->unix_s);
-    return rc;
+    if (rc)
+        return rc;
+    /* With nothing fetched too: another tool may have finished what a killed run of ours began. */
+    partial_sweep_all(job->store, f->unix_s);
+    partial_sweep_local(job->store, job->listing, f->unix_s);
+    return HFP_OK;
 }
 
 static void part_run(struct task *t)

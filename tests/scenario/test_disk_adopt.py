@@ -10,14 +10,17 @@ Seen red on purpose, each with hf-pull broken so:
     what was adopted believed without the hash     test_wrong_leftovers_are_found_out
     links followed, in the look and in the opening test_a_leftover_that_is_a_link_is_not_followed
     the lock taken as a shared one                 test_the_leftover_of_a_downloader_at_work_is_not_taken
+    --local-dir not swept at the end               test_what_a_killed_client_left_in_a_local_folder_goes
 """
 
+import base64
+import hashlib
 import os
 
 import pytest
 
 from disk import MIB, asked_blocks, blob_path, notebooks, partials, sha256, wait_until, end, start_as
-from hub import Content, FakeHub, cache_truth, gen_fast, pull, repo_folder, wrong_blobs
+from hub import Content, FakeHub, cache_truth, folder_truth, gen_fast, pull, repo_folder, wrong_blobs
 
 SIZE = 30 * MIB + 777
 BLOCKS = set(range(31))
@@ -108,6 +111,23 @@ def test_wrong_leftovers_are_found_out(hub, tmp_path, bytes_, name, kind):
         missing = sum(min(MIB, SIZE - b * MIB) for b in range(20, 31))
         # Only what was adopted is doubted; it is on its way a second time once at most.
         assert hub.bytes_served("model.bin") <= missing + 2 * 20 * MIB
+
+
+@pytest.mark.parametrize("name", [OLD, NEW])
+def test_what_a_killed_client_left_in_a_local_folder_goes(hub, tmp_path, name):
+    """Of small files too, of which nothing is taken over. <H> is docs/formats/cache.md's."""
+    folder = tmp_path / "D"
+    notes = folder / ".cache/huggingface/download"
+    notes.mkdir(parents=True)
+    tree = hub.tree("org/x")
+    for path, entry in tree.items():
+        etag = entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]
+        salt = base64.urlsafe_b64encode(hashlib.sha1(f"{path}.metadata".encode()).digest()).decode()
+        (notes / f"{salt}.{name.format(etag)}").write_bytes(b"")
+    assert len(list(notes.iterdir())) == 2
+    run = pull("org/x", "--local-dir", folder, hub=hub, home=tmp_path / "home")
+    assert run.code == 0 and folder_truth(folder, tree, (".cache/huggingface/",)) == {}, run
+    assert [p.name for p in notes.iterdir() if p.suffix not in (".metadata", ".lock")] == []
 
 
 def test_the_best_of_several_is_taken_and_the_rest_is_swept(hub, tmp_path, bytes_):

@@ -8,8 +8,10 @@
  * written, a read error taken for damage (faults), an owner from before a reboot waited for, small files given digests,
  * adopt without its mark in the header or over recorded blocks, the sweeps removing a living owner's files or ignoring
  * the lock, empty leftovers not dropped (many_kills), what is ours for a moment kept for ever or taken from the
- * living, a readdir or stat that fails taken for nothing there (blind). */
+ * living, a readdir or stat that fails taken for nothing there (blind); below --local-dir the lock, the size or what is in
+ * place not looked at (local_small_files). */
 #include "cache/leftovers.h"
+#include "cache/listing.h"
 #include "cache/lock.h"
 #include "cache_fixture.h"
 
@@ -603,6 +605,50 @@ static void local_folder(void)
     store_free(s);
 }
 
+/* A killed client's leftovers of small files below --local-dir, and what only looks like them. */
+static void local_small_files(void)
+{
+    static const char *const paths[] = { "a.json", "sub/deep/b.json", "sub/large.bin", "missing.json", "locked.json" };
+    char notes[1024], left[512];
+    struct store *s = fx_store_with(fx_path("D"), true, false);
+    struct listing *l = NULL;
+    struct place *p[ARRAY_LEN(paths)];
+    snprintf(notes, sizeof notes, "%s", fx_path("D/.cache/huggingface/download"));
+    listing_new(&l, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        p[i] = fx_place(s, i == 2 ? SIZE : 2000, i + 1, paths[i]);
+        place_prepare(p[i], NULL);
+        listing_add(l, &(struct listed_file){ .path = paths[i], .size_bytes = p[i]->size_bytes, .id = p[i]->id }, NULL);
+        snprintf(left, sizeof left, "D/%s", paths[i]);
+        if (i != 3)
+            fx_leave(fx_path(left), p[i]->size_bytes, i + 1);
+        for (int k = 0; k < 2; k++) {
+            snprintf(left, sizeof left, "D/.cache/huggingface/%s/%s%s.incomplete", p[i]->part_folder, p[i]->part_base,
+                     k ? ".0123abcd" : "");
+            fx_leave(fx_path(left), 10, 1);
+        }
+    }
+    listing_seal(l, NULL);
+    snprintf(left, sizeof left, "D/.cache/huggingface/download/sub/%s.incomplete", p[0]->part_base);
+    fx_leave(fx_path(left), 10, 1);
+    int lock = -1;
+    lock_try(&lock, p[4], NULL);
+    partial_sweep_local(s, l, NOW);
+    CHECK_U64(fx_count(fx_path("D/.cache/huggingface/download/sub/deep"), ".incomplete"), 0, "both names go");
+    CHECK_U64(fx_count(notes, p[0]->part_base), 0, "at the top as well");
+    CHECK_U64(fx_count(fx_path("D/.cache/huggingface/download/sub"), ".incomplete"), 3,
+              "a large file's stay (it is swept when it is linked), and one that is of no file there");
+    CHECK_U64(fx_count(notes, p[3]->part_base), 2, "so do those of a file that is not in place");
+    CHECK_U64(fx_count(notes, p[4]->part_base), 2, "and where the lock is held");
+    close(lock);
+    partial_sweep_local(s, l, NOW);
+    CHECK_U64(fx_count(notes, p[4]->part_base), 0, "which go when it is free");
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        free(p[i]);
+    listing_free(l);
+    store_free(s);
+}
+
 /* Another tool's file beside what is recorded: gaps are filled, nothing recorded is touched, and after a death what was
  * copied is still a guess. */
 static void adopted(void)
@@ -643,9 +689,9 @@ static void adopted(void)
 
 int main(void)
 {
-    static void (*const tests[])(
-        void) = { kept_and_claimed, lost_data,      foreign, damaged_digests, several, adopted, many_kills,
-                  void_locks,       living_process, reserve, local_folder,    faults,  moments, blind };
+    static void (*const tests[])(void) = { kept_and_claimed, lost_data,         foreign,    damaged_digests, several,
+                                           adopted,          many_kills,        void_locks, living_process,  reserve,
+                                           local_folder,     local_small_files, faults,     moments,         blind };
     for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
         fx_fresh("/tmp");
         tests[i]();
