@@ -615,7 +615,7 @@ static void local_small_files(void)
     struct place *p[ARRAY_LEN(paths)];
     snprintf(notes, sizeof notes, "%s", fx_path("D/.cache/huggingface/download"));
     listing_new(&l, NULL);
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+    for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
         p[i] = fx_place(s, i == 2 ? SIZE : 2000, i + 1, paths[i]);
         place_prepare(p[i], NULL);
         listing_add(l, &(struct listed_file){ .path = paths[i], .size_bytes = p[i]->size_bytes, .id = p[i]->id }, NULL);
@@ -623,8 +623,8 @@ static void local_small_files(void)
         if (i != 3)
             fx_leave(fx_path(left), p[i]->size_bytes, i + 1);
         for (int k = 0; k < 2; k++) {
-            snprintf(left, sizeof left, "D/.cache/huggingface/%s/%s%s.incomplete", p[i]->part_folder, p[i]->part_base,
-                     k ? ".0123abcd" : "");
+            snprintf(left, sizeof left, "D/.cache/huggingface/%.200s/%s%s.incomplete", p[i]->part_folder,
+                     p[i]->part_base, k ? ".0123abcd" : "");
             fx_leave(fx_path(left), 10, 1);
         }
     }
