@@ -15,6 +15,8 @@
 
 #include <stdatomic.h>
 
+struct listing;
+
 struct partial {
     const struct store *store;
     int fd;        /* read and write */
@@ -85,7 +87,6 @@ void partial_sweep(const struct place *p, int64_t unix_s);
 void partial_sweep_all(const struct store *s, int64_t unix_s);
 /* The same for --local-dir, where nothing but the listing tells whose a partial is: those of files of one block that are in
  * place, each under its lock. */
-struct listing;
 void partial_sweep_local(const struct store *s, const struct listing *l, int64_t unix_s);
 
 #endif

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Calls each for all entries but dots; folder is opened below dir. A folder that is not there is empty. */
+/* Calls one for all entries but dots and folders; folder is opened below dir. A folder that is not there is empty. */
 struct walk {
     const struct store *store;
     int dir;
     void *ctx;
+    int (*one)(struct walk *w, const char *path, const struct stat *own, struct hfp_err *err);
+    bool types_do; /* of own only the type is asked for: what the folder says of it will do */
     snapshot_file_fn *file;
     name_fn *name;
     note_fn *note;
@@ -52,8 +54,9 @@ static int one_file(struct walk *w, const char *path, const struct stat *own, st
     return w->file(w->ctx, &f, err);
 }
 
-static int one_ref(struct walk *w, const char *path, struct hfp_err *err)
+static int one_ref(struct walk *w, const char *path, const struct stat *own, struct hfp_err *err)
 {
+    (void)own;
     AUTO_FREE char *text = NULL;
     size_t n = 0;
     struct hfp_err why = { 0 };
@@ -69,8 +72,9 @@ static int one_ref(struct walk *w, const char *path, struct hfp_err *err)
 }
 
 /* <path>.metadata: commit, etag, time, a line each. */
-static int one_note(struct walk *w, const char *path, struct hfp_err *err)
+static int one_note(struct walk *w, const char *path, const struct stat *own, struct hfp_err *err)
 {
+    (void)own;
     static const char suffix[] = ".metadata";
     AUTO_FREE char *text = NULL, *name = strdup(path + strlen(w->top) + 1);
     size_t n = name ? strlen(name) : 0;
@@ -89,6 +93,20 @@ static int one_note(struct walk *w, const char *path, struct hfp_err *err)
     return name_is_etag(etag) ? w->note(w->ctx, name, etag, err) : HFP_OK;
 }
 
+static int one_name(struct walk *w, const char *path, const struct stat *own, struct hfp_err *err)
+{
+    (void)own;
+    return w->name(w->ctx, strrchr(path, '/') + 1, err);
+}
+
+static int look(const struct walk *w, const char *path, unsigned char type, struct stat *own)
+{
+    if (!w->types_do || type == DT_UNKNOWN)
+        return io->fstatat(w->dir, path, own, AT_SYMLINK_NOFOLLOW);
+    *own = (struct stat){ .st_mode = DTTOIF(type) };
+    return 0;
+}
+
 static int walk(struct walk *w, const char *folder, unsigned depth, struct hfp_err *err)
 {
     int rc;
@@ -104,34 +122,39 @@ static int walk(struct walk *w, const char *folder, unsigned depth, struct hfp_e
             path = NULL;
             return err_nomem(err);
         }
-        if (io->fstatat(w->dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (look(w, path, e->d_type, &st) < 0) {
             if (errno == ENOENT)
                 continue;
             return err_sys(err, HFP_E_IO, errno, "stat %s", path);
         }
-        if (S_ISDIR(st.st_mode))
-            rc = walk(w, path, depth + 1, err);
-        else
-            rc = w->file ? one_file(w, path, &st, err) : w->note ? one_note(w, path, err) : one_ref(w, path, err);
+        rc = S_ISDIR(st.st_mode) ? walk(w, path, depth + 1, err) : w->one(w, path, &st, err);
     }
     return rc;
 }
 
 int snapshot_walk(const struct store *s, const char *folder, snapshot_file_fn *each, void *ctx, struct hfp_err *err)
 {
-    struct walk w = { .store = s, .dir = s->repo_dir, .ctx = ctx, .file = each, .top = folder };
+    struct walk w = { .store = s, .dir = s->repo_dir, .ctx = ctx, .one = one_file, .file = each, .top = folder };
     return walk(&w, folder, 0, err);
 }
 
 int snapshot_refs(const struct store *s, const char *commit, name_fn *each, void *ctx, struct hfp_err *err)
 {
-    struct walk w = { .store = s, .dir = s->repo_dir, .ctx = ctx, .name = each, .commit = commit, .top = "refs" };
+    struct walk w = {
+        .store = s, .dir = s->repo_dir, .ctx = ctx, .one = one_ref, .name = each, .commit = commit, .top = "refs"
+    };
     return walk(&w, "refs", 0, err);
 }
 
 int snapshot_notes(const struct store *s, note_fn *each, void *ctx, struct hfp_err *err)
 {
-    struct walk w = { .store = s, .dir = s->local_notes, .ctx = ctx, .note = each, .top = "download" };
+    struct walk w = { .store = s, .dir = s->local_notes, .ctx = ctx, .one = one_note, .note = each, .top = "download" };
+    return s->local_notes < 0 ? HFP_OK : walk(&w, "download", 0, err);
+}
+
+int snapshot_note_names(const struct store *s, name_fn *each, void *ctx, struct hfp_err *err)
+{
+    struct walk w = { .dir = s->local_notes, .ctx = ctx, .one = one_name, .types_do = true, .name = each };
     return s->local_notes < 0 ? HFP_OK : walk(&w, "download", 0, err);
 }
 

@@ -1,9 +1,9 @@
 /* cache/snapshots.h: walks what a repository's folder of the hub cache holds (snapshots, their files, refs), and the
  * notes of --local-dir.
  *
- * Reads only. For inventory.c, removal.c and who looks for content that is here. Blocking; any thread. A callback that
- * returns something else than HFP_OK ends the walk with that; so does what is there and cannot be looked at: who removes
- * things must not take it for nothing. */
+ * Reads only. For inventory.c, removal.c, sweep.c and who looks for content that is here. Blocking; any thread. A callback
+ * that returns something else than HFP_OK ends the walk with that; so does what is there and cannot be looked at: who
+ * removes things must not take it for nothing. */
 #ifndef HFP_CACHE_SNAPSHOTS_H
 #define HFP_CACHE_SNAPSHOTS_H
 
@@ -35,5 +35,7 @@ int snapshot_refs(const struct store *s, const char *commit, name_fn *each, void
 /* A file below --local-dir of which a note says that it is this content. Whether it still is, the note does not know. */
 typedef int note_fn(void *ctx, const char *path, const char *etag, struct hfp_err *err);
 int snapshot_notes(const struct store *s, note_fn *each, void *ctx, struct hfp_err *err);
+/* Whatever lies among those notes, by the last part of its name; nothing is read or looked at. */
+int snapshot_note_names(const struct store *s, name_fn *each, void *ctx, struct hfp_err *err);
 
 #endif

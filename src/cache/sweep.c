@@ -3,6 +3,7 @@
 #include "cache/leftovers.h"
 #include "cache/listing.h"
 #include "cache/lock.h"
+#include "cache/receipt.h"
 #include "cache/snapshots.h"
 
 #include <stdio.h>
@@ -51,6 +52,13 @@ static void sweep(const struct place *p, int64_t unix_s)
     sweep_chunks(dir, p->part_base);
 }
 
+static void sweep_under_lock(const struct place *p, int64_t unix_s)
+{
+    AUTO(fd_closep) int lock = -1;
+    if (lock_try(&lock, p, NULL) == HFP_OK)
+        sweep(p, unix_s);
+}
+
 void partial_sweep(const struct place *p, int64_t unix_s)
 {
     if (blocks_of(p->size_bytes) > 1)
@@ -80,9 +88,7 @@ static void sweep_published(const struct store *s, const char *etag, int64_t uni
     if (!p)
         return;
     place_of(p, s, &id, (uint64_t)st.st_size, NULL, NULL);
-    AUTO(fd_closep) int lock = -1;
-    if (lock_try(&lock, p, NULL) == HFP_OK)
-        sweep(p, unix_s);
+    sweep_under_lock(p, unix_s);
 }
 
 /* What is ours for a moment (docs/formats/cache.md) and was left by a kill in that moment. */
@@ -122,24 +128,17 @@ struct notes {
     int64_t unix_s;
 };
 
-static void sweep_in_place(const struct notes *n, const struct place *p)
-{
-    struct stat st;
-    AUTO(fd_closep) int lock = -1;
-    bool in_place = io->fstatat(p->final_dir, p->final_name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
-                    (uint64_t)st.st_size == p->size_bytes;
-    if (in_place && lock_try(&lock, p, NULL) == HFP_OK)
-        sweep(p, n->unix_s);
-}
-
 /* "<H>.<etag>.incomplete" or "<H>.<etag>.<8 hex>.incomplete". <H> is a hash: the listing tells of which file, or of which of
  * the same name in several folders. */
-static void sweep_note(const struct notes *n, const char *name)
+static int sweep_note(void *ctx, const char *name, struct hfp_err *err)
 {
+    (void)err;
+    const struct notes *n = ctx;
     char etag[65];
     struct content_id id;
+    struct receipt_look look;
     if (strlen(name) <= LOCAL_HASH_CHARS || !etag_of(etag, name + LOCAL_HASH_CHARS + 1) || content_id_parse(&id, etag))
-        return;
+        return HFP_OK;
     AUTO_FREE struct place *p = calloc(1, sizeof *p);
     for (size_t i = 0; p && i < listing_count(n->listing); i++) {
         const struct listed_file *f = listing_at(n->listing, i);
@@ -147,39 +146,15 @@ static void sweep_note(const struct notes *n, const char *name)
             continue;
         place_of(p, n->store, &id, f->size_bytes, NULL, f->path);
         size_t base = strlen(p->part_base);
-        if (strncmp(name, p->part_base, base) == 0 && name[base] == '.')
-            sweep_in_place(n, p);
+        if (strncmp(name, p->part_base, base) == 0 && name[base] == '.' && receipt_look(&look, p, NULL) == HFP_OK &&
+            look.file_present)
+            sweep_under_lock(p, n->unix_s);
     }
-}
-
-static bool is_folder(int dir, const char *path, const struct dirent *e)
-{
-    struct stat st;
-    return e->d_type == DT_DIR ||
-           (e->d_type == DT_UNKNOWN && io->fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
-}
-
-static void sweep_notes(const struct notes *n, const char *folder, unsigned depth)
-{
-    int dir = n->store->local_notes;
-    AUTO(dir_closep) DIR *list = depth <= WALK_DEPTH_MAX ? io_list(dir, folder) : NULL;
-    for (struct dirent *e; list && (e = io->readdir(list));) {
-        AUTO_FREE char *path = NULL;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (asprintf(&path, "%s/%s", folder, e->d_name) < 0) {
-            path = NULL;
-            return;
-        }
-        if (is_folder(dir, path, e))
-            sweep_notes(n, path, depth + 1);
-        else
-            sweep_note(n, e->d_name);
-    }
+    return HFP_OK;
 }
 
 void partial_sweep_local(const struct store *s, const struct listing *l, int64_t unix_s)
 {
-    if (s->is_local && s->writable && s->local_notes >= 0)
-        sweep_notes(&(struct notes){ .store = s, .listing = l, .unix_s = unix_s }, "download", 0);
+    if (s->is_local && s->writable)
+        snapshot_note_names(s, sweep_note, &(struct notes){ .store = s, .listing = l, .unix_s = unix_s }, NULL);
 }

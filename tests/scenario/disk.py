@@ -1,5 +1,6 @@
 """Looks at what hf-pull leaves on disk, and makes the disks it is tried on. Standard library only; see hub.py for the rest."""
 
+import base64
 import contextlib
 import ctypes
 import hashlib
@@ -60,6 +61,11 @@ def partials(home, repo="org/x", type="models"):
 
 def blob_path(home, sha, repo="org/x", type="models"):
     return repo_folder(home, repo, type) / "blobs" / sha
+
+
+def note_base(path):
+    """<H> of docs/formats/cache.md: what the partials of a file of --local-dir begin with."""
+    return base64.urlsafe_b64encode(hashlib.sha1((os.path.basename(path) + ".metadata").encode()).digest()).decode()
 
 
 def asked_blocks(rows, size):

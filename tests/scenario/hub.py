@@ -372,12 +372,17 @@ def file_hash(path, lfs):
     return digest.hexdigest()
 
 
+def etag_of(entry):
+    """What the Hub names the content of a tree entry by: sha256, or git's sha1."""
+    return entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]
+
+
 def folder_truth(folder, tree, extra_ok=()):
     """{path: what is wrong} between a folder and a tree: read from disk and hashed here, byte by byte."""
     wrong = {}
     for path, entry in tree.items():
         file = Path(folder) / path
-        want = entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]
+        want = etag_of(entry)
         if not file.is_file():
             wrong[path] = "missing"
         elif file.stat().st_size != entry["size"]:

@@ -13,14 +13,12 @@ Seen red on purpose, each with hf-pull broken so:
     --local-dir not swept at the end               test_what_a_killed_client_left_in_a_local_folder_goes
 """
 
-import base64
-import hashlib
 import os
 
 import pytest
 
-from disk import MIB, asked_blocks, blob_path, notebooks, partials, sha256, wait_until, end, start_as
-from hub import Content, FakeHub, cache_truth, folder_truth, gen_fast, pull, repo_folder, wrong_blobs
+from disk import MIB, asked_blocks, blob_path, note_base, notebooks, partials, sha256, wait_until, end, start_as
+from hub import Content, FakeHub, cache_truth, etag_of, folder_truth, gen_fast, pull, repo_folder, wrong_blobs
 
 SIZE = 30 * MIB + 777
 BLOCKS = set(range(31))
@@ -121,9 +119,7 @@ def test_what_a_killed_client_left_in_a_local_folder_goes(hub, tmp_path, name):
     notes.mkdir(parents=True)
     tree = hub.tree("org/x")
     for path, entry in tree.items():
-        etag = entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]
-        salt = base64.urlsafe_b64encode(hashlib.sha1(f"{path}.metadata".encode()).digest()).decode()
-        (notes / f"{salt}.{name.format(etag)}").write_bytes(b"")
+        (notes / f"{note_base(path)}.{name.format(etag_of(entry))}").write_bytes(b"")
     assert len(list(notes.iterdir())) == 2
     run = pull("org/x", "--local-dir", folder, hub=hub, home=tmp_path / "home")
     assert run.code == 0 and folder_truth(folder, tree, (".cache/huggingface/",)) == {}, run

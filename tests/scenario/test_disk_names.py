@@ -7,15 +7,13 @@ Seen red on purpose, each with hf-pull broken so:
     both folders accepted                          test_local_dir_and_cache_dir_together_are_exit_2
 """
 
-import base64
-import hashlib
 import os
 import re
 
 import pytest
 
-from disk import MIB, end, finish, sha256, start_as, tree_of, wait_until
-from hub import Content, FakeHub, cache_truth, folder_truth, gen_fast, pull, repo_folder, snapshot
+from disk import MIB, end, finish, note_base, sha256, start_as, tree_of, wait_until
+from hub import Content, FakeHub, cache_truth, etag_of, folder_truth, gen_fast, pull, repo_folder, snapshot
 
 SIZE = 6 * MIB + 5
 LABELS = {"one": b"1", "two": b"22", "pr": b"333"}
@@ -156,10 +154,6 @@ def test_a_list_that_is_not_there_is_exit_2(hub, tmp_path):
 
 # ---- --local-dir -----------------------------------------------------------------------------------------------------
 
-def note_base(path):
-    return base64.urlsafe_b64encode(hashlib.sha1((os.path.basename(path) + ".metadata").encode()).digest()).decode()
-
-
 def test_a_local_folder_with_the_python_clients_notes(hub, tmp_path):
     home, at = tmp_path / "home", tmp_path / "here"
     run = pull("org/x", "--local-dir", at, hub=hub, home=home)
@@ -172,7 +166,7 @@ def test_a_local_folder_with_the_python_clients_notes(hub, tmp_path):
     commit = os.path.basename(next((notes / "trees").iterdir()))[:40]
     for path, entry in tree.items():
         lines = (notes / "download" / (path + ".metadata")).read_text().split("\n")
-        assert lines[0] == commit and lines[1] == (entry["lfs"]["oid"] if "lfs" in entry else entry["oid"])
+        assert lines[0] == commit and lines[1] == etag_of(entry)
         assert re.fullmatch(r"\d+\.\d+", lines[2]) and lines[3:] == [""]
         assert (at / path).stat().st_mtime - 1 <= float(lines[2])
     assert list(notes.rglob("*.incomplete")) == [] and list(notes.rglob("*.digests")) == []

@@ -21,7 +21,7 @@ import pytest
 
 from disk import (MIB, asked_blocks, but, end, finish, loop_disk, notebooks, open_folder, order, overlay, partials, pull_as, read_only,
                   recorded, shared_program, start_as, tmpfs, tree_of, wait_until)
-from hub import Content, FakeHub, cache_truth, pull, repo_folder, snapshot, wrong_blobs
+from hub import Content, FakeHub, cache_truth, etag_of, pull, repo_folder, snapshot, wrong_blobs
 
 SIZE = 20 * MIB + 7
 FILES = {"config.json": b"{}", "a/b.txt": b"b" * 5000, "empty": b""}
@@ -211,7 +211,7 @@ def kept_and_finished(hub, home, repo, free_again):
     assert run.code == 0 and cache_truth(home, repo, hub) == {}, run
     tree = hub.tree(repo)
     for path, entry in tree.items():
-        etag = entry["lfs"]["oid"] if "lfs" in entry else entry["oid"]
+        etag = etag_of(entry)
         rows = [r for r in hub.settled() if r["file"] == path and r["kind"] == "body" and "origin/after" in r["user_agent"]]
         assert not asked_blocks(rows, entry["size"]) & books.get(etag, set())
         assert not (rows and etag in done)
