@@ -10,7 +10,7 @@ struct walk {
     int dir;
     void *ctx;
     int (*one)(struct walk *w, const char *path, const struct stat *own, struct hfp_err *err);
-    bool types_do; /* of own only the type is asked for: what the folder says of it will do */
+    bool names_do; /* nothing but names is looked at, and a closed folder is passed over */
     snapshot_file_fn *file;
     name_fn *name;
     note_fn *note;
@@ -101,7 +101,7 @@ static int one_name(struct walk *w, const char *path, const struct stat *own, st
 
 static int look(const struct walk *w, const char *path, unsigned char type, struct stat *own)
 {
-    if (!w->types_do || type == DT_UNKNOWN)
+    if (!w->names_do || type == DT_UNKNOWN)
         return io->fstatat(w->dir, path, own, AT_SYMLINK_NOFOLLOW);
     *own = (struct stat){ .st_mode = DTTOIF(type) };
     return 0;
@@ -127,7 +127,10 @@ static int walk(struct walk *w, const char *folder, unsigned depth, struct hfp_e
                 continue;
             return err_sys(err, HFP_E_IO, errno, "stat %s", path);
         }
-        rc = S_ISDIR(st.st_mode) ? walk(w, path, depth + 1, err) : w->one(w, path, &st, err);
+        bool is_folder = S_ISDIR(st.st_mode);
+        rc = is_folder ? walk(w, path, depth + 1, err) : w->one(w, path, &st, err);
+        if (is_folder && w->names_do)
+            rc = HFP_OK;
     }
     return rc;
 }
@@ -154,7 +157,7 @@ int snapshot_notes(const struct store *s, note_fn *each, void *ctx, struct hfp_e
 
 int snapshot_note_names(const struct store *s, name_fn *each, void *ctx, struct hfp_err *err)
 {
-    struct walk w = { .dir = s->local_notes, .ctx = ctx, .one = one_name, .types_do = true, .name = each };
+    struct walk w = { .dir = s->local_notes, .ctx = ctx, .one = one_name, .names_do = true, .name = each };
     return s->local_notes < 0 ? HFP_OK : walk(&w, "download", 0, err);
 }
 

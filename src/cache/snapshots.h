@@ -35,7 +35,8 @@ int snapshot_refs(const struct store *s, const char *commit, name_fn *each, void
 /* A file below --local-dir of which a note says that it is this content. Whether it still is, the note does not know. */
 typedef int note_fn(void *ctx, const char *path, const char *etag, struct hfp_err *err);
 int snapshot_notes(const struct store *s, note_fn *each, void *ctx, struct hfp_err *err);
-/* Whatever lies among those notes, by the last part of its name; nothing is read or looked at. */
+/* Whatever lies among those notes, by the last part of its name; nothing is read or looked at, and a folder that cannot be
+ * listed is passed over. */
 int snapshot_note_names(const struct store *s, name_fn *each, void *ctx, struct hfp_err *err);
 
 #endif

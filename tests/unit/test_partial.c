@@ -9,7 +9,7 @@
  * adopt without its mark in the header or over recorded blocks, the sweeps removing a living owner's files or ignoring
  * the lock, empty leftovers not dropped (many_kills), what is ours for a moment kept for ever or taken from the
  * living, a readdir or stat that fails taken for nothing there (blind); below --local-dir the lock, the size or what is in
- * place not looked at (local_small_files). */
+ * place not looked at (local_small_files), a closed folder ending it (local_closed_folder). */
 #include "cache/leftovers.h"
 #include "cache/listing.h"
 #include "cache/lock.h"
@@ -649,6 +649,36 @@ static void local_small_files(void)
     store_free(s);
 }
 
+/* Of two folders among the notes one cannot be listed: what lies in the other one goes. */
+static void local_closed_folder(void)
+{
+    static const char *const paths[] = { "a/x.json", "b/x.json" };
+    struct store *s = fx_store_with(fx_path("D"), true, false);
+    struct listing *l = NULL;
+    char left[512];
+    listing_new(&l, NULL);
+    for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
+        struct place *p = fx_place(s, 2000, i + 1, paths[i]);
+        place_prepare(p, NULL);
+        listing_add(l, &(struct listed_file){ .path = paths[i], .size_bytes = 2000, .id = p->id }, NULL);
+        snprintf(left, sizeof left, "D/%s", paths[i]);
+        fx_leave(fx_path(left), 2000, i + 1);
+        snprintf(left, sizeof left, "D/.cache/huggingface/download/%c/%s.incomplete", paths[i][0], p->part_base);
+        fx_leave(fx_path(left), 10, 1);
+        free(p);
+    }
+    listing_seal(l, NULL);
+    fault_install();
+    fault_arm(FAULT_FDOPENDIR, 2, EACCES);
+    partial_sweep_local(s, l, NOW);
+    io = &io_system;
+    CHECK_U64(fx_count(fx_path("D/.cache/huggingface/download/a"), ".incomplete") +
+                  fx_count(fx_path("D/.cache/huggingface/download/b"), ".incomplete"),
+              1, "a closed folder is passed over");
+    listing_free(l);
+    store_free(s);
+}
+
 /* Another tool's file beside what is recorded: gaps are filled, nothing recorded is touched, and after a death what was
  * copied is still a guess. */
 static void adopted(void)
@@ -689,9 +719,22 @@ static void adopted(void)
 
 int main(void)
 {
-    static void (*const tests[])(void) = { kept_and_claimed, lost_data,         foreign,    damaged_digests, several,
-                                           adopted,          many_kills,        void_locks, living_process,  reserve,
-                                           local_folder,     local_small_files, faults,     moments,         blind };
+    static void (*const tests[])(void) = { kept_and_claimed,
+                                           lost_data,
+                                           foreign,
+                                           damaged_digests,
+                                           several,
+                                           adopted,
+                                           many_kills,
+                                           void_locks,
+                                           living_process,
+                                           reserve,
+                                           local_folder,
+                                           local_small_files,
+                                           local_closed_folder,
+                                           faults,
+                                           moments,
+                                           blind };
     for (size_t i = 0; i < ARRAY_LEN(tests); i++) {
         fx_fresh("/tmp");
         tests[i]();
